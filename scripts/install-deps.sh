@@ -1,0 +1,83 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Installs the Debian packages that a job needs and that are missing:  install-deps.sh [--list] build|test|arm|ci ...
+#   build  the library and the command      test  build + the tests
+#   arm    test + the cross build to AArch64 and its emulator      ci  everything that .ci/run uses
+# Where nothing is missing, apt is not called. Where there is no apt, the names are printed and the job goes on: its
+# build says what it lacks.
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+packages_build='gcc libc6-dev cmake ninja-build pkg-config libsleef-dev'
+packages_test='check libmpfr-dev'
+packages_arm='gcc-aarch64-linux-gnu g++-aarch64-linux-gnu clang qemu-user
+    libsleef-dev:arm64 check:arm64 libmpfr-dev:arm64'
+packages_ci='g++ clang clang-format-14 libclang-rt-14-dev shellcheck binutils dpkg-dev man-db'
+
+packages_of() {
+    case $1 in
+    build) echo "$packages_build" ;;
+    test) echo "$packages_build $packages_test" ;;
+    arm) echo "$packages_build $packages_test $packages_arm" ;;
+    ci) echo "$packages_build $packages_test $packages_arm $packages_ci" ;;
+    *) fail "unknown job '$1': build, test, arm or ci" ;;
+    esac
+}
+
+installed() {
+    case $(dpkg-query -W -f='${db:Status-Status} ' "$1" 2>/dev/null) in
+    *installed*) return 0 ;;
+    esac
+    return 1
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        env DEBIAN_FRONTEND=noninteractive "$@"
+    else
+        sudo env DEBIAN_FRONTEND=noninteractive "$@"
+    fi
+}
+
+if [ "${1-}" = --list ]; then
+    shift
+    for job in "$@"; do packages_of "$job"; done | xargs -n1 | sort -u
+    exit 0
+fi
+
+mkdir -p build
+missing=
+for job in "${@:-build}"; do
+    for package in $(packages_of "$job"); do
+        case " $missing " in
+        *" $package "*) continue ;;
+        esac
+        if ! have dpkg-query || ! installed "$package"; then
+            missing="$missing $package"
+        fi
+    done
+done
+missing=${missing# }
+[ -n "$missing" ] || exit 0
+
+if ! have apt-get; then
+    say "no apt here, so nothing is installed; Debian's names of what is needed: $missing"
+    exit 0
+fi
+if [ "$(id -u)" != 0 ] && ! have sudo; then
+    fail "these packages are missing, and installing them needs root or sudo: $missing"
+fi
+
+say "installing $missing"
+case $missing in
+*:arm64*)
+    if [ "$(dpkg --print-architecture)" != arm64 ] && ! dpkg --print-foreign-architectures | grep -qx arm64; then
+        as_root dpkg --add-architecture arm64
+    fi
+    ;;
+esac
+# A source that cannot be reached does not matter as long as the packages can be installed from the others.
+as_root apt-get -q -o DPkg::Lock::Timeout=600 update >build/apt-update.log 2>&1 || say "apt-get update had errors"
+# shellcheck disable=SC2086 # a list of names
+quietly build/apt-install.log as_root apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends $missing

@@ -1,0 +1,12 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Installs what is missing, builds, runs all tests. Arguments go to ctest: sh scripts/test.sh -R topk
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+sh scripts/install-deps.sh test
+say "building"
+quietly build/test-configure.log cmake --preset release
+quietly build/test-build.log cmake --build --preset release
+exec ctest --preset release -j "$(cpus)" "$@"
