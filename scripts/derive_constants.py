@@ -121,8 +121,8 @@ def main():
     def position(x):
         """bits of fma(x, log2e, magic), one rounding: to a multiple of 2^-22 inside [2, 4)"""
         exact = Fraction(x) * Fraction(log2e) + Fraction(magic)
-        if exact < 2:
-            return -1
+        if exact < 2:  # below 2 the ulp is half a unit
+            return 0 if exact >= 2 - Fraction(1, 2**24) else -1
         return round(exact / Fraction(unit)) - 2 * 2**22
 
     def edge(inside, outside):

@@ -1,0 +1,6 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Checks every shell script of the project.
+set -eu
+cd "$(dirname "$0")/../.."
+find .ci/run scripts tests tools examples bench -type f \( -name '*.sh' -o -path .ci/run \) -exec shellcheck -x {} +
