@@ -3,7 +3,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "limits.h"
+#include "max_scan.h"
 #include "workload.h"
 #include <math.h>
 #include <stdio.h>
@@ -28,33 +28,42 @@ typedef struct bench_state {
 
 static volatile float sink;
 
-static lp_logits input(const bench_state *b) {
+static lp_logits input(const bench_state *b)
+{
     return (lp_logits){.data = b->in, .rows = b->rows, .vocab = b->vocab};
 }
 
-static void run_scan(bench_state *b) {
+static void run_scan(bench_state *b)
+{
     for (size_t r = 0; r < b->rows; r++)
         sink = b->scan(b->in + r * b->vocab, b->vocab);
 }
 
-static void run_memcpy(bench_state *b) { memcpy(b->out, b->in, b->rows * b->vocab * sizeof *b->in); }
+static void run_memcpy(bench_state *b)
+{
+    memcpy(b->out, b->in, b->rows * b->vocab * sizeof *b->in);
+}
 
-static void run_logsumexp(bench_state *b) {
+static void run_logsumexp(bench_state *b)
+{
     lp_logits in = input(b);
     lp_logsumexp(&in, b->lse);
 }
 
-static void run_entropy(bench_state *b) {
+static void run_entropy(bench_state *b)
+{
     lp_logits in = input(b);
     lp_entropy(&in, b->entropy);
 }
 
-static void run_log_softmax(bench_state *b) {
+static void run_log_softmax(bench_state *b)
+{
     lp_logits in = input(b);
     lp_log_softmax(&in, b->out, 0);
 }
 
-static void run_score(bench_state *b) {
+static void run_score(bench_state *b)
+{
     lp_logits in = input(b);
     lp_scores out = {.logsumexp = b->lse,
                      .entropy = b->entropy,
@@ -65,20 +74,40 @@ static void run_score(bench_state *b) {
     lp_score(&in, b->token, 20, &out);
 }
 
-static void score_top(bench_state *b, size_t k) {
+static void score_top(bench_state *b, size_t k)
+{
     lp_logits in = input(b);
     lp_scores out = {.logsumexp = b->lse, .top_logprob = b->top_logprob, .top_token = b->top_token};
     lp_score(&in, NULL, k, &out);
 }
 
-static void run_top0(bench_state *b) { score_top(b, 0); }
-static void run_top1(bench_state *b) { score_top(b, 1); }
-static void run_top5(bench_state *b) { score_top(b, 5); }
-static void run_top20(bench_state *b) { score_top(b, 20); }
-static void run_top100(bench_state *b) { score_top(b, 100); }
-static void run_top_all(bench_state *b) { score_top(b, b->vocab); }
+static void run_top0(bench_state *b)
+{
+    score_top(b, 0);
+}
+static void run_top1(bench_state *b)
+{
+    score_top(b, 1);
+}
+static void run_top5(bench_state *b)
+{
+    score_top(b, 5);
+}
+static void run_top20(bench_state *b)
+{
+    score_top(b, 20);
+}
+static void run_top100(bench_state *b)
+{
+    score_top(b, 100);
+}
+static void run_top_all(bench_state *b)
+{
+    score_top(b, b->vocab);
+}
 
-static void run_masked(bench_state *b) {
+static void run_masked(bench_state *b)
+{
     lp_logits in = input(b);
     in.allowed = b->allowed;
     lp_scores out = {.logsumexp = b->lse, .top_logprob = b->top_logprob, .top_token = b->top_token};
@@ -91,15 +120,20 @@ struct pair {
     int32_t id;
 };
 
-static int before(struct pair a, struct pair b) { return a.logit > b.logit || (a.logit == b.logit && a.id < b.id); }
+static int before(struct pair a, struct pair b)
+{
+    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
+}
 
-static void swap(struct pair *a, struct pair *b) {
+static void swap(struct pair *a, struct pair *b)
+{
     struct pair t = *a;
     *a = *b;
     *b = t;
 }
 
-static void insertion_sort(struct pair *p, ptrdiff_t n) {
+static void insertion_sort(struct pair *p, ptrdiff_t n)
+{
     for (ptrdiff_t i = 1; i < n; i++) {
         struct pair t = p[i];
         ptrdiff_t j = i;
@@ -109,7 +143,8 @@ static void insertion_sort(struct pair *p, ptrdiff_t n) {
     }
 }
 
-static void quick_sort(struct pair *p, ptrdiff_t n) {
+static void quick_sort(struct pair *p, ptrdiff_t n)
+{
     while (n > 16) {
         struct pair *mid = p + n / 2, *last = p + n - 1;
         if (before(*mid, *p))
@@ -135,7 +170,8 @@ static void quick_sort(struct pair *p, ptrdiff_t n) {
     insertion_sort(p, n);
 }
 
-static void run_sort(bench_state *b) {
+static void run_sort(bench_state *b)
+{
     for (size_t i = 0; i < b->vocab; i++)
         b->pair[i] = (struct pair){b->in[i], (int32_t)i};
     quick_sort(b->pair, (ptrdiff_t)b->vocab);
@@ -149,9 +185,9 @@ typedef struct job {
 } job;
 
 static const job JOBS[] = {
-    {"scan", run_scan},     {"memcpy", run_memcpy}, {"logsumexp", run_logsumexp}, {"log_softmax", run_log_softmax},
-    {"score", run_score},   {"entropy", run_entropy}, {"top0", run_top0},         {"top1", run_top1},
-    {"top5", run_top5},     {"top20", run_top20},   {"top100", run_top100},
+    {"scan", run_scan},   {"memcpy", run_memcpy},   {"logsumexp", run_logsumexp}, {"log_softmax", run_log_softmax},
+    {"score", run_score}, {"entropy", run_entropy}, {"top0", run_top0},           {"top1", run_top1},
+    {"top5", run_top5},   {"top20", run_top20},     {"top100", run_top100},
 };
 enum { JOB_COUNT = sizeof JOBS / sizeof *JOBS };
 
@@ -167,25 +203,29 @@ typedef struct options {
     int reps, core, cold, special;
 } options;
 
-static int ascending(const void *a, const void *b) {
+static int ascending(const void *a, const void *b)
+{
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static double median(timing *t) {
+static double median(timing *t)
+{
     if (!t->count)
         return NAN;
     qsort(t->sample, t->count, sizeof *t->sample, ascending);
     return t->count % 2 ? t->sample[t->count / 2] : 0.5 * (t->sample[t->count / 2 - 1] + t->sample[t->count / 2]);
 }
 
-static double least(timing *t) {
+static double least(timing *t)
+{
     median(t); /* sorts */
     return t->count ? t->sample[0] : NAN;
 }
 
 /* Warm: a call that is not timed brings the row back into the cache that the job before took from it. */
-static void sample_warm(bench_state *b, const job *j, timing *t) {
+static void sample_warm(bench_state *b, const job *j, timing *t)
+{
     j->run(b);
     if (!t->inner) {
         double start = now_seconds();
@@ -200,7 +240,8 @@ static void sample_warm(bench_state *b, const job *j, timing *t) {
 }
 
 /* Cold: the matrix that was touched longest ago. */
-static void sample_cold(bench_state *b, const job *j, timing *t) {
+static void sample_cold(bench_state *b, const job *j, timing *t)
+{
     size_t matrix = COLD_ROWS * b->vocab, at = b->next++ % b->matrices;
     b->in = b->arena + at * matrix;
     b->out = b->copies + at * matrix;
@@ -210,11 +251,13 @@ static void sample_cold(bench_state *b, const job *j, timing *t) {
     t->sample[t->count++] = (now_seconds() - start) / COLD_ROWS;
 }
 
-static int wanted(const options *o, const char *name) {
+static int wanted(const options *o, const char *name)
+{
     return !o->jobs || strcmp(name, "scan") == 0 || strstr(o->jobs, name) != NULL;
 }
 
-static void measure(const options *o, bench_state *b, timing *warm, timing *cold) {
+static void measure(const options *o, bench_state *b, timing *warm, timing *cold)
+{
     for (int rep = 0; rep < o->reps; rep++)
         for (int j = 0; j < JOB_COUNT; j++)
             if (wanted(o, JOBS[j].name)) {
@@ -229,13 +272,15 @@ static void measure(const options *o, bench_state *b, timing *warm, timing *cold
                 sample_cold(b, &JOBS[j], &cold[j]);
 }
 
-static void print_pair(timing *t, timing *scan) {
+static void print_pair(timing *t, timing *scan)
+{
     if (!t->count)
         return;
     printf(" |%9.2f%9.2f%7.2f%7.2f", 1e6 * median(t), 1e6 * least(t), median(t) / median(scan), least(t) / least(scan));
 }
 
-static void table(const options *o, bench_state *b, lp_isa isa) {
+static void table(const options *o, bench_state *b, lp_isa isa)
+{
     static timing warm[JOB_COUNT], cold[JOB_COUNT];
     memset(warm, 0, sizeof warm);
     memset(cold, 0, sizeof cold);
@@ -256,7 +301,8 @@ static void table(const options *o, bench_state *b, lp_isa isa) {
 }
 
 /* ---- rows that are not ordinary ---------------------------------------------------------------------------------- */
-static double time_row(const options *o, bench_state *b, const char *name, void (*run)(bench_state *), double base) {
+static double time_row(const options *o, bench_state *b, const char *name, void (*run)(bench_state *), double base)
+{
     static timing t;
     memset(&t, 0, sizeof t);
     job j = {name, run};
@@ -269,7 +315,8 @@ static double time_row(const options *o, bench_state *b, const char *name, void 
     return m;
 }
 
-static void special(const options *o, bench_state *b, lp_isa isa, size_t vocab) {
+static void special(const options *o, bench_state *b, lp_isa isa, size_t vocab)
+{
     lp_isa_select(isa);
     b->vocab = vocab;
     b->rows = 1;
@@ -302,7 +349,8 @@ static void special(const options *o, bench_state *b, lp_isa isa, size_t vocab) 
 }
 
 /* ---- command line ------------------------------------------------------------------------------------------------ */
-static lp_isa isa_named(const char *name, size_t length) {
+static lp_isa isa_named(const char *name, size_t length)
+{
     for (lp_isa isa = LP_ISA_SCALAR; isa <= LP_ISA_NEON; isa++)
         if (strlen(lp_isa_name(isa)) == length && strncmp(lp_isa_name(isa), name, length) == 0)
             return isa;
@@ -310,7 +358,8 @@ static lp_isa isa_named(const char *name, size_t length) {
     exit(2);
 }
 
-static void parse_isas(options *o, const char *text) {
+static void parse_isas(options *o, const char *text)
+{
     for (o->isas = 0; *text && o->isas < 4; text += strspn(text, ",")) {
         size_t length = strcspn(text, ",");
         o->isa[o->isas++] = isa_named(text, length);
@@ -318,7 +367,8 @@ static void parse_isas(options *o, const char *text) {
     }
 }
 
-static void parse_vocabs(options *o, const char *text) {
+static void parse_vocabs(options *o, const char *text)
+{
     char *end;
     for (o->vocabs = 0; *text && o->vocabs < MOST_VOCABS; text = end + strspn(end, ",")) {
         size_t v = strtoull(text, &end, 10);
@@ -328,7 +378,8 @@ static void parse_vocabs(options *o, const char *text) {
     }
 }
 
-static void usage(FILE *to) {
+static void usage(FILE *to)
+{
     fputs("logprob_quick [--isa avx512,avx2,scalar] [--vocab 128256,...] [--jobs logsumexp,score,...]\n"
           "              [--reps 101] [--core N] [--arena MiB] [--no-cold] [--special | --no-special]\n"
           "Times in us per row, one pinned core; xscan is the ratio to the read-only max scan of the same run and\n"
@@ -338,7 +389,8 @@ static void usage(FILE *to) {
           to);
 }
 
-static options parse(int argc, char **argv) {
+static options parse(int argc, char **argv)
+{
     options o = {.reps = 101, .core = -1, .cold = 1, .special = 1, .arena = 512};
     parse_vocabs(&o, "128256");
     for (lp_isa isa = LP_ISA_NEON; isa >= LP_ISA_SCALAR; isa--)
@@ -377,14 +429,16 @@ static options parse(int argc, char **argv) {
     return o;
 }
 
-static size_t largest(const options *o) {
+static size_t largest(const options *o)
+{
     size_t most = 128256; /* the special rows' */
     for (size_t i = 0; i < o->vocabs; i++)
         most = o->vocab[i] > most ? o->vocab[i] : most;
     return most;
 }
 
-static bench_state *state_new(const options *o) {
+static bench_state *state_new(const options *o)
+{
     bench_state *b = bench_alloc(sizeof *b);
     size_t most = largest(o), matrix = COLD_ROWS * most * sizeof(float);
     size_t bytes = o->cold ? cold_bytes(o->arena << 20) : 0;
@@ -400,13 +454,14 @@ static bench_state *state_new(const options *o) {
     return b;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     options o = parse(argc, argv);
     int core = pin_to_core(o.core);
     bench_state *b = state_new(&o);
     size_t elements = b->matrices;
-    printf("%s, %s, logprob %s, core %d, %d repetitions, cold over %zu MiB\n", cpu_model(), compiler_name(), lp_version(),
-           core, o.reps, elements * sizeof(float) >> 20);
+    printf("%s, %s, logprob %s, core %d, %d repetitions, cold over %zu MiB\n", cpu_model(), compiler_name(),
+           lp_version(), core, o.reps, elements * sizeof(float) >> 20);
     for (size_t v = 0; o.special < 2 && v < o.vocabs; v++) {
         b->vocab = o.vocab[v];
         b->matrices = elements / (COLD_ROWS * b->vocab);

@@ -15,16 +15,21 @@
 /* Normal numbers cost 40 ns each, so rows are windows of one pool. */
 enum { POOL = 1 << 21 };
 
-uint64_t random_bits(uint64_t *state) {
+uint64_t random_bits(uint64_t *state)
+{
     uint64_t z = *state += 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
 }
 
-static double random_unit(uint64_t *state) { return ((double)(random_bits(state) >> 11) + 0.5) * 0x1p-53; }
+static double random_unit(uint64_t *state)
+{
+    return ((double)(random_bits(state) >> 11) + 0.5) * 0x1p-53;
+}
 
-static const float *normal_pool(void) {
+static const float *normal_pool(void)
+{
     static float *pool;
     if (pool)
         return pool;
@@ -40,7 +45,8 @@ static const float *normal_pool(void) {
     return pool;
 }
 
-static void fill_bell(float *row, size_t n, uint64_t *state) {
+static void fill_bell(float *row, size_t n, uint64_t *state)
+{
     const float *pool = normal_pool();
     size_t at = (size_t)(random_bits(state) % POOL);
     for (size_t i = 0; i < n; i++)
@@ -49,25 +55,29 @@ static void fill_bell(float *row, size_t n, uint64_t *state) {
         row[random_bits(state) % n] = 14.0f;
 }
 
-static void fill_zipf(float *row, size_t n, uint64_t *state) {
+static void fill_zipf(float *row, size_t n, uint64_t *state)
+{
     for (size_t i = 0; i < n; i++)
         row[i] = (float)(12.0 - 1.1 * log(1.0 + random_unit(state) * (double)n));
 }
 
-static void fill_masked(float *row, size_t n, uint64_t *state) {
+static void fill_masked(float *row, size_t n, uint64_t *state)
+{
     fill_bell(row, n, state);
     for (size_t i = 0; i + 1 < n; i++)
         if (random_bits(state) % 100 != 0)
             row[i] = -INFINITY;
 }
 
-static void fill_ties(float *row, size_t n, uint64_t *state) {
+static void fill_ties(float *row, size_t n, uint64_t *state)
+{
     fill_bell(row, n, state);
     for (size_t i = 0; i < n; i++)
         row[i] = rintf(row[i] * 8.0f) * 0.125f;
 }
 
-void row_fill(float *row, size_t n, row_kind kind, uint64_t seed) {
+void row_fill(float *row, size_t n, row_kind kind, uint64_t seed)
+{
     uint64_t state = seed;
     switch (kind) {
     case ROW_BELL:
@@ -89,18 +99,21 @@ void row_fill(float *row, size_t n, row_kind kind, uint64_t seed) {
     }
 }
 
-const char *row_kind_name(row_kind kind) {
+const char *row_kind_name(row_kind kind)
+{
     static const char *const name[] = {"bell", "zipf", "masked", "ties", "ascending"};
     return name[kind];
 }
 
-static uint16_t to_bf16(float x) {
+static uint16_t to_bf16(float x)
+{
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16); /* the workload holds no NaN */
 }
 
-static uint16_t to_f16(float x) {
+static uint16_t to_f16(float x)
+{
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
@@ -114,23 +127,32 @@ static uint16_t to_f16(float x) {
     return (uint16_t)(sign | (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13);
 }
 
-void row_narrow(uint16_t *out, const float *row, size_t n, lp_dtype dtype) {
+void row_narrow(uint16_t *out, const float *row, size_t n, lp_dtype dtype)
+{
     for (size_t i = 0; i < n; i++)
         out[i] = dtype == LP_BF16 ? to_bf16(row[i]) : to_f16(row[i]);
 }
 
-size_t dtype_size(lp_dtype dtype) { return dtype == LP_F32 ? 4 : 2; }
+size_t dtype_size(lp_dtype dtype)
+{
+    return dtype == LP_F32 ? 4 : 2;
+}
 
-const char *dtype_name(lp_dtype dtype) { return dtype == LP_F32 ? "f32" : dtype == LP_BF16 ? "bf16" : "f16"; }
+const char *dtype_name(lp_dtype dtype)
+{
+    return dtype == LP_F32 ? "f32" : dtype == LP_BF16 ? "bf16" : "f16";
+}
 
-void mask_fill(uint32_t *allowed, size_t n, unsigned percent, uint64_t seed) {
+void mask_fill(uint32_t *allowed, size_t n, unsigned percent, uint64_t seed)
+{
     memset(allowed, 0, (n + 31) / 32 * sizeof *allowed);
     for (size_t i = 0; i < n; i++)
         if (i + 1 == n || random_bits(&seed) % 100 < percent)
             allowed[i / 32] |= UINT32_C(1) << i % 32;
 }
 
-void *bench_alloc(size_t bytes) {
+void *bench_alloc(size_t bytes)
+{
     size_t rounded = (bytes + 63) / 64 * 64;
     void *memory = aligned_alloc(64, rounded ? rounded : 64);
     if (!memory) {
@@ -142,7 +164,8 @@ void *bench_alloc(size_t bytes) {
 }
 
 /* sysconf's cache sizes are a glibc extension that reads 0 on many ARM machines. */
-size_t cold_bytes(size_t most) {
+size_t cold_bytes(size_t most)
+{
     const size_t least = (size_t)64 << 20;
     long cache = 0;
 #ifdef _SC_LEVEL3_CACHE_SIZE
@@ -152,7 +175,8 @@ size_t cold_bytes(size_t most) {
     return want < least ? least : want > most ? most : want;
 }
 
-int pin_to_core(int core) {
+int pin_to_core(int core)
+{
     if (core < 0)
         core = (int)sysconf(_SC_NPROCESSORS_ONLN) - 1;
     cpu_set_t set;
@@ -161,20 +185,23 @@ int pin_to_core(int core) {
     return sched_setaffinity(0, sizeof set, &set) == 0 ? core : -1;
 }
 
-double now_seconds(void) {
+double now_seconds(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* "key : value" of /proc/cpuinfo's first processor; `out` stays as it was where there is none. */
-static void cpuinfo_value(const char *key, char *out, size_t bytes) {
+static void cpuinfo_value(const char *key, char *out, size_t bytes)
+{
     FILE *f = fopen("/proc/cpuinfo", "r");
     char line[512];
     while (f && fgets(line, sizeof line, f)) {
         char *colon = strchr(line, ':');
         size_t length = strlen(key);
-        if (!colon || strncmp(line, key, length) != 0 || strspn(line + length, " \t") != (size_t)(colon - line) - length)
+        if (!colon || strncmp(line, key, length) != 0 ||
+            strspn(line + length, " \t") != (size_t)(colon - line) - length)
             continue;
         colon += 1 + strspn(colon + 1, " ");
         colon[strcspn(colon, "\n")] = 0;
@@ -185,7 +212,8 @@ static void cpuinfo_value(const char *key, char *out, size_t bytes) {
         fclose(f);
 }
 
-const char *cpu_model(void) {
+const char *cpu_model(void)
+{
     static char text[256];
     char model[160] = "unknown", family[24] = "", number[24] = "";
     cpuinfo_value("model name", model, sizeof model);
@@ -198,7 +226,8 @@ const char *cpu_model(void) {
     return text;
 }
 
-const char *compiler_name(void) {
+const char *compiler_name(void)
+{
     static char text[64];
 #if defined(__clang__)
     snprintf(text, sizeof text, "clang %d.%d.%d", __clang_major__, __clang_minor__, __clang_patchlevel__);

@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum {
     ROW_BELL,      /* one peak over a bell (sd 2.5): what a language model's row looks like */
     ROW_ZIPF,      /* -1.1 * log(rank), ranks shuffled: a flat, long tail */
@@ -33,9 +37,12 @@ void *bench_alloc(size_t bytes);
 /* How much a cold measurement walks through: twice the last-level cache, at least 64 MiB, at most `most`. */
 size_t cold_bytes(size_t most);
 
-int pin_to_core(int core);         /* core < 0: the last one; returns the core or -1 */
+int pin_to_core(int core); /* core < 0: the last one; returns the core or -1 */
 double now_seconds(void);
-const char *cpu_model(void);       /* "Intel(R) Xeon(R) Processor (6/167)", or "unknown" */
-const char *compiler_name(void);   /* "gcc 12.2.0" */
+const char *cpu_model(void);     /* "Intel(R) Xeon(R) Processor (6/167)", or "unknown" */
+const char *compiler_name(void); /* "gcc 12.2.0" */
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What the machine allows: a read-only scan for the maximum, in the vector width of each ISA. */
-#ifndef LP_BENCH_LIMITS_H
-#define LP_BENCH_LIMITS_H
+#ifndef LP_BENCH_MAX_SCAN_H
+#define LP_BENCH_MAX_SCAN_H
 #include <logprob.h>
 #include <stddef.h>
 

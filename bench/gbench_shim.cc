@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The C++ half of the shim: hands C cases to Google Benchmark and adds the ratios to the machine's limits. */
+#include "gbench_shim.h"
+#include <algorithm>
+#include <benchmark/benchmark.h>
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace
+{
+
+using clock_type = std::chrono::steady_clock;
+using work = void (*)(void *);
+
+double seconds_since(clock_type::time_point start)
+{
+    return std::chrono::duration<double>(clock_type::now() - start).count();
+}
+
+/* Times one piece of limiting work: short work in batches that the clock can resolve, long work a few times only. */
+class Limit
+{
+  public:
+    Limit(work run, void *argument) : run_(run), argument_(argument)
+    {
+    }
+
+    void measure()
+    {
+        if (!run_)
+            return;
+        auto start = clock_type::now();
+        run_(argument_);
+        const double once = seconds_since(start);
+        const int batch = once > 2e-5 ? 1 : 1 + static_cast<int>(2e-5 / (once + 1e-9));
+        run_(argument_);
+        const auto begin = clock_type::now();
+        for (int i = 0; i < 9 && (i < 3 || seconds_since(begin) < 4e-3); i++) {
+            start = clock_type::now();
+            for (int j = 0; j < batch; j++)
+                run_(argument_);
+            samples_.push_back(seconds_since(start) / batch);
+        }
+    }
+
+    void report(benchmark::State &state, const char *name, double seconds)
+    {
+        if (samples_.empty())
+            return;
+        auto middle = samples_.begin() + static_cast<std::ptrdiff_t>(samples_.size() / 2);
+        std::nth_element(samples_.begin(), middle, samples_.end());
+        state.counters[std::string(name) + "_ns"] = *middle * 1e9;
+        state.counters[std::string("x_") + name] = seconds / *middle;
+    }
+
+  private:
+    work run_;
+    void *argument_;
+    std::vector<double> samples_;
+};
+
+void run_case(benchmark::State &state, const gbench_case &c)
+{
+    if (c.setup)
+        c.setup(c.argument);
+    Limit scan(c.scan, c.argument), limit(c.limit, c.argument);
+    scan.measure();
+    limit.measure();
+    c.run(c.argument); /* the limits have touched the caches */
+    const auto start = clock_type::now();
+    for (auto _ : state)
+        c.run(c.argument);
+    const double seconds = seconds_since(start) / static_cast<double>(state.iterations());
+    scan.measure();
+    limit.measure();
+    scan.report(state, "scan", seconds);
+    (c.limit ? limit : scan).report(state, "limit", seconds);
+    if (c.items > 0) {
+        state.counters["ns_per_item"] = seconds * 1e9 / c.items;
+        state.SetItemsProcessed(static_cast<int64_t>(c.items) * state.iterations());
+    }
+    if (c.bytes > 0)
+        state.SetBytesProcessed(static_cast<int64_t>(c.bytes) * state.iterations());
+    if (c.teardown)
+        c.teardown(c.argument);
+}
+
+} // namespace
+
+extern "C" void gbench_register(const gbench_case *c)
+{
+    const gbench_case copy = *c;
+    benchmark::RegisterBenchmark(c->name, [copy](benchmark::State &state) {
+        run_case(state, copy);
+    })->Unit(benchmark::kMicrosecond);
+}
+
+extern "C" void gbench_context(const char *key, const char *value)
+{
+    benchmark::AddCustomContext(key, value);
+}
+
+extern "C" int gbench_main(int argc, char **argv)
+{
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv))
+        return 1;
+    benchmark::RunSpecifiedBenchmarks();
+    benchmark::Shutdown();
+    return 0;
+}
