@@ -10,10 +10,8 @@ say "building"
 quietly build/demo-configure.log cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release -DLOGPROB_TESTS=OFF
 quietly build/demo-build.log cmake --build build/demo
 
-set -- build/demo/tools/logprob score tests/data/story-logits.npy --tokens tests/data/story-tokens.npy \
-    --shift --vocab bytes "$@"
+story=tests/data/story
+set -- build/demo/tools/logprob score $story/story-logits.npy --tokens $story/story-tokens.npy \
+    --shift --vocab bytes --time "$@"
 say "$*"
-start=$(date +%s%N)
-"$@"
-end=$(date +%s%N)
-say "scored in $(((end - start) / 1000000)) ms, loading and printing included"
+exec "$@"
