@@ -33,7 +33,8 @@ static float scan_portable(const float *x, size_t n)
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define SCAN_BODY(suffix, vector, width, load, set, max, store)                                                        \
+/* `lanes` reduces one vector; the eight of them are first reduced to it as a tree, so that short rows are not all tail. */
+#define SCAN_BODY(suffix, vector, width, load, set, max, lanes)                                                        \
     static float scan_##suffix(const float *x, size_t n)                                                               \
     {                                                                                                                  \
         vector a[8];                                                                                                   \
@@ -50,18 +51,26 @@ static float scan_portable(const float *x, size_t n)
             a[6] = max(load(x + i + 6 * width), a[6]);                                                                 \
             a[7] = max(load(x + i + 7 * width), a[7]);                                                                 \
         }                                                                                                              \
-        float lane[8 * width], best = -INFINITY;                                                                       \
-        for (size_t j = 0; j < 8; j++)                                                                                 \
-            store(lane + j * width, a[j]);                                                                             \
-        for (size_t j = 0; j < 8 * width; j++)                                                                         \
-            best = larger(lane[j], best);                                                                              \
-        return scan_tail(x + i, n - i, best);                                                                          \
+        for (; i + width <= n; i += width)                                                                             \
+            a[0] = max(load(x + i), a[0]);                                                                             \
+        vector b = max(max(max(a[0], a[1]), max(a[2], a[3])), max(max(a[4], a[5]), max(a[6], a[7])));                  \
+        return scan_tail(x + i, n - i, lanes(b));                                                                      \
     }
 
+__attribute__((target("avx2"))) static float lanes_avx2(__m256 v)
+{
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+
+/* clang-format off */
 __attribute__((target("avx2")))
-SCAN_BODY(avx2, __m256, 8, _mm256_loadu_ps, _mm256_set1_ps, _mm256_max_ps, _mm256_storeu_ps)
-    __attribute__((target("avx512f")))
-    SCAN_BODY(avx512, __m512, 16, _mm512_loadu_ps, _mm512_set1_ps, _mm512_max_ps, _mm512_storeu_ps)
+SCAN_BODY(avx2, __m256, 8, _mm256_loadu_ps, _mm256_set1_ps, _mm256_max_ps, lanes_avx2)
+
+__attribute__((target("avx512f")))
+SCAN_BODY(avx512, __m512, 16, _mm512_loadu_ps, _mm512_set1_ps, _mm512_max_ps, _mm512_reduce_max_ps)
+/* clang-format on */
 #endif
 
         max_scan limit_scan(lp_isa isa)

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Runs each main kernel once between two callgrind requests, so that its instructions can be counted exactly. */
+#include "workload.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <valgrind/callgrind.h>
+
+enum { VOCAB = 32000, TOP = 20 };
+
+typedef struct job {
+    const char *name;
+    lp_dtype dtype;
+    void (*run)(const lp_logits *in);
+} job;
+
+static float *dense, other[VOCAB], top[TOP], one[4];
+static int32_t id[TOP], rank, token = 4711;
+static uint32_t *allowed;
+static void *stream;
+
+static void run_logsumexp(const lp_logits *in)
+{
+    lp_logsumexp(in, one);
+}
+
+static void run_log_softmax(const lp_logits *in)
+{
+    lp_log_softmax(in, dense, 0);
+}
+
+static void run_entropy(const lp_logits *in)
+{
+    lp_entropy(in, one);
+}
+
+static void run_topk(const lp_logits *in)
+{
+    lp_topk(in, TOP, top, id);
+}
+
+static void run_gather(const lp_logits *in)
+{
+    lp_gather(in, &token, 1, one);
+}
+
+static void run_score(const lp_logits *in)
+{
+    lp_scores out = {.logsumexp = one,
+                     .entropy = one + 1,
+                     .token_logprob = one + 2,
+                     .token_rank = &rank,
+                     .top_logprob = top,
+                     .top_token = id};
+    lp_score(in, &token, TOP, &out);
+}
+
+static void run_masked(const lp_logits *in)
+{
+    lp_logits masked = *in;
+    masked.allowed = allowed;
+    run_score(&masked);
+}
+
+static void run_stream(const lp_logits *in)
+{
+    lp_row row;
+    lp_stream_init(stream, lp_stream_size(TOP), TOP, 0, token);
+    for (size_t at = 0; at < VOCAB; at += 5000) {
+        lp_logits chunk = {
+            .data = (const float *)in->data + at, .rows = 1, .vocab = VOCAB - at < 5000 ? VOCAB - at : 5000};
+        lp_stream_push(stream, &chunk);
+    }
+    lp_stream_finish(stream, &row, top, id);
+}
+
+static void run_compare(const lp_logits *in)
+{
+    double kl;
+    lp_logits q = *in;
+    q.data = other;
+    lp_divergence out = {.kl = &kl};
+    lp_compare(in, &q, NULL, &out);
+}
+
+static const job JOBS[] = {
+    {"logsumexp/f32", LP_F32, run_logsumexp},  {"logsumexp/bf16", LP_BF16, run_logsumexp},
+    {"logsumexp/f16", LP_F16, run_logsumexp},  {"log_softmax/f32", LP_F32, run_log_softmax},
+    {"entropy/f32", LP_F32, run_entropy},      {"topk/f32", LP_F32, run_topk},
+    {"gather/f32", LP_F32, run_gather},        {"score/f32", LP_F32, run_score},
+    {"score_allow50/f32", LP_F32, run_masked}, {"stream/f32", LP_F32, run_stream},
+    {"kl/f32", LP_F32, run_compare},
+};
+
+/* The first call is not counted: it may resolve symbols and choose the kernels. */
+static void count(const job *j, const lp_logits *in)
+{
+    char name[64];
+    j->run(in);
+    snprintf(name, sizeof name, "%s/%s", lp_isa_name(lp_isa_active()), j->name);
+    CALLGRIND_START_INSTRUMENTATION;
+    CALLGRIND_ZERO_STATS;
+    j->run(in);
+    CALLGRIND_DUMP_STATS_AT(name);
+    CALLGRIND_STOP_INSTRUMENTATION;
+}
+
+int main(void)
+{
+    float *row = bench_alloc(VOCAB * sizeof *row);
+    uint16_t *narrow[3] = {NULL, bench_alloc(VOCAB * 2), bench_alloc(VOCAB * 2)};
+    row_fill(row, VOCAB, ROW_BELL, 1);
+    row_fill(other, VOCAB, ROW_BELL, 2);
+    row_narrow(narrow[LP_BF16], row, VOCAB, LP_BF16);
+    row_narrow(narrow[LP_F16], row, VOCAB, LP_F16);
+    dense = bench_alloc(VOCAB * sizeof *dense);
+    allowed = bench_alloc((VOCAB + 31) / 32 * sizeof *allowed);
+    mask_fill(allowed, VOCAB, 50, 3);
+    stream = bench_alloc(lp_stream_size(TOP));
+    printf("elements %d\n", VOCAB);
+    for (lp_isa isa = LP_ISA_SCALAR; isa <= LP_ISA_NEON; isa++) {
+        if (lp_isa_select(isa) != LP_OK)
+            continue;
+        for (size_t i = 0; i < sizeof JOBS / sizeof *JOBS; i++) {
+            lp_logits in = {.data = JOBS[i].dtype == LP_F32 ? (const void *)row : narrow[JOBS[i].dtype],
+                            .rows = 1,
+                            .vocab = VOCAB,
+                            .dtype = JOBS[i].dtype};
+            count(&JOBS[i], &in);
+        }
+    }
+    return 0;
+}
