@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Adds the kernels of the ISAs that the target processor can have: one folder, one set of flags, one definition each.
+
+function(logprob_add_isa target isa)
+  target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src/${isa}/kernels.c)
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/${isa}/kernels.c
+    TARGET_DIRECTORY ${target} PROPERTIES COMPILE_OPTIONS "${ARGN}")
+  string(TOUPPER ${isa} upper)
+  target_compile_definitions(${target} PRIVATE LP_HAVE_${upper})
+endfunction()
+
+function(logprob_add_isas target)
+  string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" processor)
+  if(processor MATCHES "^(x86_64|amd64)$")
+    logprob_add_isa(${target} avx2 -mavx2 -mfma -mf16c)
+    logprob_add_isa(${target} avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
+                    -mprefer-vector-width=512)
+  elseif(processor MATCHES "^(aarch64|arm64)$")
+    logprob_add_isa(${target} neon)
+  endif()
+endfunction()

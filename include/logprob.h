@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* logprob: log-probabilities from raw logits in one read of each row, with the same bits on every CPU. */
+#ifndef LOGPROB_H
+#define LOGPROB_H
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef LP_API
+#if defined(_WIN32) && defined(LP_BUILD_SHARED)
+#define LP_API __declspec(dllexport)
+#elif defined(_WIN32) && defined(LP_SHARED)
+#define LP_API __declspec(dllimport)
+#elif defined(__GNUC__)
+#define LP_API __attribute__((visibility("default")))
+#else
+#define LP_API
+#endif
+#endif
+#define LP_VERSION_MAJOR 0
+#define LP_VERSION_MINOR 1
+#define LP_VERSION_PATCH 0
+#define LP_NUMERICS 1   /* result bits, LP_BLOCK included, change only when this changes */
+#define LP_BLOCK 1024   /* elements: rows are summed in blocks of this many ids */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Rules that hold for every call --------------------------------------------------------------------------------
+ * Natural logarithms, nats. Element strides. Ids are int32_t, vocab <= INT32_MAX. No alignment is required of any pointer
+ * to logits (bytes are enough) or of stream memory. Elements between vocab and stride are never read, inputs never
+ * written. Nothing allocates, locks, prints, aborts, or touches errno; everything is reentrant and async-signal-safe.
+ * A zeroed struct means defaults; `reserved` members must be 0 (else LP_ERR_ARG), so struct sizes never change within a
+ * SOVERSION. Output pointers inside structs may be NULL: not wanted, not computed. Outputs overlap neither inputs nor
+ * each other, except lp_log_softmax with out == data (f32, same stride) and lp_exp / lp_renormalize with equal pointers.
+ * rows == 0 is LP_OK and touches nothing.
+ *
+ * Call errors (ARG, SPACE, ISA, STATE): found first, nothing was written. Row results (NAN, INF, EMPTY, TOKEN): every row
+ * was processed and written, the call returns the code of the lowest bad row; within a row NAN > INF > EMPTY > TOKEN.
+ * A row with NaN, with +inf in an allowed place, or without mass (all -inf, or vocab == 0) gives NaN values and id -1; other
+ * rows are right. -inf logits are legal: logprob -inf. An id < 0 means "no token": its logprob is NaN, its rank 0, status
+ * OK, and sequences treat it as not kept. An id >= vocab: NaN for that id alone, status TOKEN.
+ *
+ * One formula: with x' the transformed f32 logit, every logprob of every function is the f32 rounding described in
+ * design.md section 3 of (x' - max_logit) - log_norm. Order (top-k, rank, ties, greedy) is on x', ties lowest id first.
+ */
+typedef int32_t lp_status;
+enum { LP_OK = 0, LP_ERR_ARG = 1, LP_ERR_TOKEN = 2, LP_ERR_NAN = 3, LP_ERR_INF = 4, LP_ERR_EMPTY = 5,
+       LP_ERR_SPACE = 6, LP_ERR_ISA = 7, LP_ERR_STATE = 8 };
+LP_API const char *lp_status_string(lp_status);   /* never NULL, unknown values too */
+LP_API const char *lp_version(void);              /* "MAJOR.MINOR.PATCH" */
+
+typedef int32_t lp_isa;
+enum { LP_ISA_SCALAR = 0, LP_ISA_AVX2 = 1, LP_ISA_AVX512 = 2, LP_ISA_NEON = 3 };
+LP_API lp_isa      lp_isa_active(void);
+LP_API int         lp_isa_supported(lp_isa);      /* built in, and this CPU and OS have it */
+LP_API lp_status   lp_isa_select(lp_isa);         /* LP_ERR_ISA where unsupported; then nothing changes */
+LP_API const char *lp_isa_name(lp_isa);           /* "scalar" "avx2" "avx512" "neon", the words of LOGPROB_ISA too */
+
+typedef int32_t lp_dtype;
+enum { LP_F32 = 0, LP_BF16 = 1, LP_F16 = 2 };
+
+/* a [rows, vocab] matrix of logits that the caller owns, and what is applied to it while it is read, in this order:
+ * widen to f32; softcap (c * tanh(x / c), -inf stays -inf, +inf stays +inf); times inv_temperature (one f32 rounding);
+ * mask (a disallowed position is -inf whatever lies there, NaN included; bits beyond vocab are ignored) */
+typedef struct lp_logits {
+    const void *data;
+    size_t rows, vocab, stride;            /* stride 0 means vocab */
+    const uint32_t *allowed;               /* [rows, allowed_stride] words, bit (id % 32) of word id / 32; NULL: all */
+    size_t allowed_stride;                 /* words; 0 means ceil(vocab / 32) */
+    const float *row_inv_temperature;      /* [rows]; overrides the scalar; an entry 0 means 1 */
+    lp_dtype dtype;
+    float inv_temperature;                 /* 0 means 1; NaN, inf or negative: LP_ERR_ARG */
+    float softcap;                         /* 0 means off; NaN, inf or negative: LP_ERR_ARG */
+    uint32_t flags;                        /* 0 */
+    const void *reserved[3];
+} lp_logits;
+
+/* ---- one result each --------------------------------------------------------------------------------------------- */
+LP_API lp_status lp_logsumexp  (const lp_logits *in, float *out /* [rows] */);
+LP_API lp_status lp_log_softmax(const lp_logits *in, float *out /* [rows, out_stride] */, size_t out_stride /* 0: vocab */);
+LP_API lp_status lp_entropy    (const lp_logits *in, float *out /* [rows] */);
+/* k > eligible tokens (mask, -inf, small vocab): the rest is id -1, logprob -inf; the first j of k are the top-j */
+LP_API lp_status lp_topk       (const lp_logits *in, size_t k, float *logprob /* [rows, k] */, int32_t *token /* [rows, k] */);
+LP_API lp_status lp_gather     (const lp_logits *in, const int32_t *token /* [rows, n] */, size_t n, float *logprob /* [rows, n] */);
+
+/* ---- everything a server's logprobs response needs, from one read of each row ------------------------------------- */
+typedef struct lp_scores {
+    float *logsumexp, *entropy, *max_logit, *log_norm;        /* [rows] */
+    size_t tokens_per_row;                                    /* of token and token_logprob; 0 means 1 */
+    float *token_logprob;                                     /* [rows, tokens_per_row] */
+    int32_t *token_rank;                                      /* [rows], of each row's first token: 1 + count(x' > its) */
+    int32_t *token_rank_ties;                                 /* [rows]: count(x' >= its) */
+    float *top_logprob;                                       /* [rows, top_stride], the first k used; both or neither */
+    int32_t *top_token;
+    size_t top_stride;                                        /* 0 means k */
+    lp_status *status;                                        /* [rows] */
+    void *reserved[4];
+} lp_scores;
+LP_API lp_status lp_score(const lp_logits *in, const int32_t *token /* [rows, tokens_per_row] or NULL */, size_t k,
+                          const lp_scores *out);
+
+/* ---- a row that arrives in pieces, or lies in shards ---------------------------------------------------------------
+ * The state is plain bytes in the caller's memory: copy it, map it, send it. Blocks are cut at absolute ids. */
+typedef struct lp_stream lp_stream;
+typedef struct lp_row {
+    float logsumexp, entropy, max_logit, log_norm;
+    float token_logprob;                                      /* NaN until the token was pushed */
+    lp_status status;
+    uint64_t count;
+    uint64_t reserved[4];
+} lp_row;
+LP_API size_t    lp_stream_size  (size_t k);                  /* 0 on overflow */
+LP_API lp_status lp_stream_init  (void *memory, size_t bytes, size_t k, int32_t first_token, int32_t token /* -1: none */);
+LP_API lp_status lp_stream_check (const void *memory, size_t bytes);       /* before trusting a state from outside */
+LP_API lp_status lp_stream_push  (lp_stream *, const lp_logits *chunk);    /* rows == 1; same dtype and transforms each time */
+LP_API lp_status lp_stream_merge (lp_stream *into, const lp_stream *from); /* disjoint ids, any order */
+LP_API lp_status lp_stream_finish(const lp_stream *, lp_row *, float *top_logprob /* [k] */, int32_t *top_token /* [k] */);
+
+/* ---- partial sets: the k log-probabilities that an API returned ------------------------------------------------------
+ * Entries are log-probabilities of different tokens at one position: a token listed twice is counted twice, which is the
+ * caller's business (pool or drop it first). Their probabilities may sum to more than 1 by rounding: up to
+ * 1 + LP_MASS_EXCESS (f32 log-softmax of the common libraries errs by up to 2e-4, logprobs printed with four digits by
+ * 5e-5) the sum counts as 1, beyond it the call is LP_ERR_ARG: such entries are logits, duplicates or not logarithms of
+ * base e. -inf entries are legal and have no mass. The computation is in double, on one entry after the other, without
+ * memory of its own (at most 8 KiB of stack): results depend neither on the ISA nor, up to 2^30 entries, on the order of
+ * the entries. Beyond 2^30 the order may touch the last bit of a double. */
+#define LP_MASS_EXCESS 0.0009765625 /* 2^-10 */
+
+/* The mass of a set: kept = sum of e^logprob, log_kept = ln kept, tail = 1 - kept. `reserved` is written as 0. */
+typedef struct lp_mass { double log_kept, kept, tail; double reserved[2]; } lp_mass;
+
+/* Renormalises a partial set, and tells how much of the whole it holds.
+ *     out[i] = logprob[i] - ln(sum over j of e^logprob[j])
+ * Shapes: logprob and out are [n]; out or mass NULL: not wanted, not computed. n = 0: mass {-inf, 0, 1}, LP_ERR_EMPTY.
+ * Range: out in [-inf, 0]; kept and tail in [0, 1], log_kept in [-inf, 0]. Entries that sum to more than 1 (within
+ * LP_MASS_EXCESS) give the mass {0, 1, 0}, while out is still divided by the whole sum, so that it sums to 1.
+ * The set is one row: NaN in it gives NaN everywhere (out and mass), LP_ERR_NAN; else +inf the same, LP_ERR_INF; without
+ * mass (all -inf) out is NaN, mass {-inf, 0, 1}, LP_ERR_EMPTY. A -inf entry beside others gives -inf. Ties: no role.
+ * Accuracy, found / proven: out 0.5000000 ulp / 0.5 ulp + 2^-25 ulp, also near 0. With q = 1 - e^largest entry: tail
+ * within 1.3e-16 q / 4.5e-16 q, so that a kept of 1 - 1e-9 gives a tail of 1e-9 to 1.3e-7 / 4.5e-7 relative, and to 2e-16
+ * where one entry has nearly all the mass; kept 3e-16 / 1e-15 relative; log_kept 3e-16 / 1e-15 (1 + |log_kept|) absolute,
+ * and where kept > 1/2 within (tail's error) / kept of the exact value.
+ * Aliasing: out == logprob is allowed, no other overlap. Alignment: that of float. Reentrant; any thread.
+ * Status: LP_OK; LP_ERR_ARG (logprob NULL with n > 0; more than LP_MASS_EXCESS above 1); LP_ERR_NAN, LP_ERR_INF,
+ * LP_ERR_EMPTY as above.
+ * Source: the largest entry is held out, 1 - kept = -expm1(largest) - sum of the others, all sums exact. */
+LP_API lp_status lp_renormalize   (const float *logprob, size_t n, float *out, lp_mass *mass);
+
+/* Pools entries that mean the same ("yes", " Yes", "YES") into one logprob for each label.
+ *     out[l] = ln(sum over i with label[i] == l of e^logprob[i])
+ * Shapes: logprob and label are [n], out is [labels]. label[i] < 0: the entry belongs to no label and its logprob is not
+ * looked at. n = 0: every label is absent. labels = 0: every label[i] must be negative, out may be NULL.
+ * Labels may number several positions at once (position * labels_per_position + label): each pools for itself.
+ * Range: [-inf, 0]; a label without entries, or with none but -inf, gives -inf and LP_OK. A label whose entries sum to more
+ * than 1 (within LP_MASS_EXCESS) gives 0. NaN in a label gives NaN for that label alone, LP_ERR_NAN; else +inf NaN,
+ * LP_ERR_INF; the call returns the status of the lowest bad label. Order of the entries: no role.
+ * Accuracy, found / proven: 0.5 ulp + 1.4e-16 / 0.5 ulp + 1e-15 (1 + |out|).
+ * Time: O(n * ceil(labels / 32) + labels), twice that above 32 labels. No memory.
+ * Aliasing: none. Alignment: that of float and int32_t. Reentrant; any thread.
+ * Status: LP_OK; LP_ERR_ARG (NULL where something must be read or written; label[i] >= labels; a label more than
+ * LP_MASS_EXCESS above 1); LP_ERR_NAN, LP_ERR_INF.
+ * To normalise over the labels, give out to lp_renormalize; the complement of one answer (1 - p) is the tail of lp_renormalize
+ * over the entries that spell it. */
+LP_API lp_status lp_label_logprob (const float *logprob, const int32_t *label /* [n], < 0: none */, size_t n, size_t labels,
+                                   float *out /* [labels] */);
+
+/* Sharp bounds of the entropy of a whole distribution of which the n largest logprobs are known.
+ *     lower = K + m c + r,  upper = K + tail ln((vocab - n) / tail)
+ * with K = -sum of p ln p over the entries, c = -p ln p of the smallest one, and the tail shared by m missing tokens as likely
+ * as the smallest entry and one that has the rest (entropy r), or evenly by all vocab - n.
+ * Shapes: logprob is [n], n <= vocab <= INT32_MAX; lower or upper NULL: not wanted. n = 0: bounds 0 and ln vocab.
+ * The entries must be the n most likely tokens, in any order: leave out a chosen token that is not among them. n == vocab
+ * (and -inf among the entries) means that nothing is missing: lower and upper then differ by the slack only.
+ * Nats; 0 <= lower <= upper <= ln vocab, but for rounding (1e-13 relative).
+ * Slack: both bounds give way to the rounding of the entries: each logprob may be off by 2.4e-7 of itself plus 4e-7 times the
+ * sum of the others' probabilities plus 2^-126, which covers what this library returns. The entropy of the exact distribution
+ * is then always inside; the extremal distributions attain the bounds to 2e-6 (1 + ln vocab) relative to the bound. Logprobs
+ * rounded more coarsely (by bf16, by printing) move the bounds as much as their rounding moves the entropy.
+ * NaN in the set gives NaN, LP_ERR_NAN; +inf NaN, LP_ERR_INF; all -inf, or vocab == 0, NaN, LP_ERR_EMPTY. Ties: no role.
+ * Aliasing: none. Alignment: that of float and double. Reentrant; any thread.
+ * Status: LP_OK; LP_ERR_ARG (logprob NULL with n > 0; n > vocab; vocab > INT32_MAX; the entries sum to more than
+ * 1 + LP_MASS_EXCESS, or the missing mass exceeds (vocab - n) times the smallest entry by more than LP_MASS_EXCESS: such
+ * entries are not the largest of a distribution); LP_ERR_NAN, LP_ERR_INF, LP_ERR_EMPTY.
+ * Source: -p ln p is concave, so under a cap on each p the sum is least at a vertex and largest at the centre. */
+LP_API lp_status lp_partial_entropy(const float *logprob, size_t n, size_t vocab, double *lower, double *upper);
+
+/* Probabilities: prob[i] = e^logprob[i].
+ * Shapes: [n] both; n = 0: LP_OK, nothing touched.
+ * Range: [0, 1] for logprobs; a positive entry (a ratio of probabilities, or rounding) gives its exp, +inf from 88.73 on;
+ * -inf gives 0. NaN gives NaN, LP_ERR_NAN; +inf gives NaN, LP_ERR_INF: each entry is a row of its own, the lowest bad one is
+ * returned. Ties: no role.
+ * Accuracy, found / proven: 0.5000000 / 0.5 + 2^-27 ulp (subnormal results included).
+ * Aliasing: prob == logprob is allowed, no other overlap. Alignment: that of float. Reentrant; any thread.
+ * Status: LP_OK; LP_ERR_ARG (a NULL with n > 0); LP_ERR_NAN, LP_ERR_INF. */
+LP_API lp_status lp_exp           (const float *logprob, size_t n, float *prob);
+
+/* ---- sequences ------------------------------------------------------------------------------------------------------
+ * Sequence i is rows offset[i] .. offset[i+1]-1. Rows not kept, or outside every sequence, are never read. Empty: logprob 0,
+ * tokens 0, mean, perplexity and min NaN, argmin UINT64_MAX, greedy 1. argmin indexes the flat rows.
+ *
+ * Of the kept rows of a sequence: logprob = sum of their token logprobs, mean = logprob / tokens, perplexity = e^-mean, min
+ * the smallest and argmin its row (the first on ties), nats. -inf is legal: logprob, mean and min -inf, perplexity +inf. A
+ * perplexity beyond double (mean below -709.78) is +inf. A bad kept row makes the sequence bad: logprob, mean, perplexity
+ * and min NaN, argmin UINT64_MAX, greedy -1, tokens still counted, status that of the worst row (NAN > INF > EMPTY > TOKEN);
+ * other sequences are right, and the call returns the status of the first bad one. `reserved` is written as 0.
+ * Sums are exact until one last rounding: up to 2^30 kept rows in a sequence they do not depend on the order of the rows,
+ * beyond that the order may touch the last bit. Accuracy, found / proven: logprob 0.5 / 2 ulp of double (where all logprobs
+ * have one sign), mean 1 / 3 ulp, perplexity (2 + 3 |mean|) 2^-53 / (2 + 6 |mean|) 2^-53 relative.
+ * What others print follows in one line: bits per byte = -logprob / (ln 2 * bytes of the text); bits per token =
+ * -mean / ln 2; length-normalised score (GNMT) = logprob / pow((5 + tokens) / 6.0, alpha), or logprob / pow(tokens, alpha);
+ * geometric-mean probability = e^mean; of a corpus: sum the logprobs and tokens of its sequences, then e^(-sum / tokens). */
+typedef struct lp_sequence {
+    double logprob, mean, perplexity;
+    uint64_t tokens, argmin;
+    float min;
+    int32_t greedy;                        /* every kept token is its row's top-1 (lowest id on ties); -1: not known */
+    lp_status status;
+    int32_t reserved[5];
+} lp_sequence;
+
+/* Sums token logprobs that are already at hand: from lp_score, lp_gather or an API.
+ * Shapes: token_logprob is [rows], keep is [rows] (0: not kept) or NULL (all kept), offset is [n + 1], not decreasing, out is
+ * [n], with rows >= offset[n]. n = 0: LP_OK, nothing touched. token_logprob may be NULL if every sequence is empty.
+ * NaN in a kept row: LP_ERR_NAN for its sequence (what has no logprob, such as a first token, is for `keep` to leave out);
+ * +inf: LP_ERR_INF. Positive finite values are summed like others. greedy is -1 where a token is kept: the other logits were
+ * not seen.
+ * Aliasing: none. Alignment: that of each type. Reentrant; any thread; sequences may be split over threads.
+ * Status: LP_OK; LP_ERR_ARG (NULL offset, out or token_logprob, decreasing offsets); LP_ERR_NAN, LP_ERR_INF of the first bad
+ * sequence. */
+LP_API lp_status lp_sequence_sum  (const float *token_logprob, const uint8_t *keep /* or NULL */, const size_t *offset /* [n+1] */,
+                                   size_t n, lp_sequence *out /* [n] */);
+
+/* Scores sequences from their logits: one read of each kept row, nothing of size rows is needed.
+ * As lp_sequence_sum on lp_score's token logprobs, bit for bit, and greedy is known.
+ * Shapes: token and token_logprob are [rows of in], keep and offset as above, offset[n] <= in->rows. Row t must predict
+ * token[t]: shift before calling. A token < 0 is not kept; token_logprob is NaN where a row is not kept, in no sequence, or
+ * bad. A kept token >= vocab: its sequence is bad, LP_ERR_TOKEN. Rows with NaN, +inf or without mass: LP_ERR_NAN,
+ * LP_ERR_INF, LP_ERR_EMPTY. n = 0 and rows = 0: LP_OK, nothing touched.
+ * Aliasing: none. Alignment: none for logits, that of the type for the rest. Reentrant; any thread.
+ * Status: LP_OK; LP_ERR_ARG (what makes lp_score's `in` wrong; NULL token, offset or out; offsets decreasing or above rows);
+ * LP_ERR_NAN, LP_ERR_INF, LP_ERR_EMPTY, LP_ERR_TOKEN of the first bad sequence. */
+LP_API lp_status lp_sequence_score(const lp_logits *in, const int32_t *token /* [rows] */, const uint8_t *keep,
+                                   const size_t *offset, size_t n, lp_sequence *out, float *token_logprob /* [rows] or NULL */);
+
+/* ---- two models on the same positions ---------------------------------------------------------------------------------- */
+typedef struct lp_divergence {             /* all [rows] */
+    double *kl, *reverse_kl, *cross_entropy;
+    float *max_abs_diff;                   /* of logprobs; -inf against -inf is 0 */
+    float *p_token_logprob, *q_token_logprob;
+    int32_t *p_top, *q_top;
+    lp_status *status;
+    void *reserved[4];
+} lp_divergence;
+LP_API lp_status lp_compare(const lp_logits *p, const lp_logits *q, const int32_t *token /* [rows] or NULL */,
+                            const lp_divergence *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The public functions that read rows of logits: arguments in, rows through the kernels, results and status out. */
+#include "fpenv.h"
+#include "logits.h"
+#include <math.h>
+
+#define TEXT(x) #x
+#define VERSION_TEXT(a, b, c) TEXT(a) "." TEXT(b) "." TEXT(c)
+
+const char *lp_version(void)
+{
+    return VERSION_TEXT(LP_VERSION_MAJOR, LP_VERSION_MINOR, LP_VERSION_PATCH);
+}
+
+const char *lp_status_string(lp_status status)
+{
+    static const char *const text[] = {
+        "ok",
+        "invalid argument",
+        "token id not below vocab",
+        "a logit is NaN",
+        "a logit is +infinity",
+        "a row without mass: every logit is -infinity, or there is none",
+        "not enough space",
+        "not supported by this build, CPU or version",
+        "the stream state is damaged, foreign or does not fit",
+    };
+    return status >= 0 && status < (lp_status)(sizeof text / sizeof *text) ? text[status] : "unknown status";
+}
+
+/* one result a row */
+typedef void row_store(float *out, const row_result *result);
+
+static void store_logsumexp(float *out, const row_result *result)
+{
+    *out = result->logsumexp;
+}
+
+static void store_entropy(float *out, const row_result *result)
+{
+    *out = result->entropy;
+}
+
+static lp_status each_row(const lp_logits *in, float *out, int entropy, row_store *store)
+{
+    lp_status status = logits_check(in);
+    if (status != LP_OK || in->rows == 0) {
+        return status;
+    }
+    if (out == NULL) {
+        return LP_ERR_ARG;
+    }
+    const kernels *k = dispatch();
+    fp_state fp = fp_enter();
+    for (size_t i = 0; i < in->rows; i++) {
+        source from = logits_row(in, i);
+        row_result result = logits_scan(k, &from, in->vocab, entropy, NULL);
+        store(out + i, &result);
+        status_keep_first(&status, result.status);
+    }
+    fp_leave(fp);
+    return status;
+}
+
+lp_status lp_logsumexp(const lp_logits *in, float *out)
+{
+    return each_row(in, out, 0, store_logsumexp);
+}
+
+lp_status lp_entropy(const lp_logits *in, float *out)
+{
+    return each_row(in, out, 1, store_entropy);
+}
+
+static void fill_nan(float *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        out[i] = row_nan();
+    }
+}
+
+lp_status lp_log_softmax(const lp_logits *in, float *out, size_t out_stride)
+{
+    lp_status status = logits_check(in);
+    if (status != LP_OK || in->rows == 0) {
+        return status;
+    }
+    size_t stride = out_stride == 0 ? in->vocab : out_stride;
+    if (stride < in->vocab || (out == NULL && in->vocab != 0) ||
+        size_product(size_product(in->rows, stride), sizeof *out) > SIZE_MAX / 2) {
+        return LP_ERR_ARG;
+    }
+    const kernels *k = dispatch();
+    fp_state fp = fp_enter();
+    for (size_t i = 0; i < in->rows; i++) {
+        source from = logits_row(in, i);
+        row_result result = logits_scan(k, &from, in->vocab, 0, NULL);
+        if (result.status == LP_OK) {
+            k->dense(out + i * stride, &from, in->vocab, result.max_logit, result.log_norm);
+        } else if (in->vocab != 0) {
+            fill_nan(out + i * stride, in->vocab);
+        }
+        status_keep_first(&status, result.status);
+    }
+    fp_leave(fp);
+    return status;
+}
+
+/* turns the logits of a finished list into log-probabilities, and fills what the row had not */
+static void finish_top(topk *top, const row_result *result, float *logprob, int32_t *token)
+{
+    size_t n = result->status == LP_OK ? top->n : 0;
+    topk_sort(top);
+    for (size_t i = 0; i < n; i++) {
+        logprob[i] = row_logprob(logprob[i], result->max_logit, result->log_norm);
+    }
+    for (size_t i = n; i < top->k; i++) {
+        logprob[i] = result->status == LP_OK ? -INFINITY : row_nan();
+        token[i] = -1;
+    }
+}
+
+/* the logprob of one id; TOKEN where it is not below vocab */
+static float token_logprob(const kernels *k, const source *from, size_t vocab, int32_t id, const row_result *result,
+                           lp_status *status)
+{
+    if (id >= 0 && (size_t)id >= vocab) {
+        status_keep_first(status, LP_ERR_TOKEN);
+        return row_nan();
+    }
+    if (id < 0 || result->status != LP_OK) {
+        return row_nan();
+    }
+    return row_logprob(logits_at(k, from, id), result->max_logit, result->log_norm);
+}
+
+lp_status lp_topk(const lp_logits *in, size_t k, float *logprob, int32_t *token)
+{
+    lp_scores out = {0};
+    if (k == 0) {
+        return lp_score(in, NULL, 0, &out);
+    }
+    if (in != NULL && in->rows != 0 && (logprob == NULL || token == NULL)) {
+        return LP_ERR_ARG;
+    }
+    out.top_logprob = logprob;
+    out.top_token = token;
+    return lp_score(in, NULL, k, &out);
+}
+
+lp_status lp_gather(const lp_logits *in, const int32_t *token, size_t n, float *logprob)
+{
+    if (in != NULL && in->rows != 0 && n != 0 && (token == NULL || logprob == NULL)) {
+        return LP_ERR_ARG;
+    }
+    lp_scores out = {0};
+    out.tokens_per_row = n;
+    out.token_logprob = n == 0 ? NULL : logprob;
+    return lp_score(in, n == 0 ? NULL : token, 0, &out);
+}
+
+static lp_status check_scores(const lp_logits *in, const int32_t *token, size_t k, const lp_scores *out)
+{
+    lp_status status = logits_check(in);
+    if (status != LP_OK) {
+        return status;
+    }
+    if (out == NULL || out->reserved[0] != NULL || out->reserved[1] != NULL || out->reserved[2] != NULL ||
+        out->reserved[3] != NULL || (out->top_stride != 0 && out->top_stride < k)) {
+        return LP_ERR_ARG;
+    }
+    if (in->rows == 0) {
+        return LP_OK;
+    }
+    int wants_token = out->token_logprob != NULL || out->token_rank != NULL || out->token_rank_ties != NULL;
+    size_t tokens = out->tokens_per_row == 0 ? 1 : out->tokens_per_row;
+    size_t top_stride = out->top_stride == 0 ? k : out->top_stride;
+    if ((wants_token && token == NULL) || (out->top_logprob == NULL) != (out->top_token == NULL) ||
+        size_product(size_product(in->rows, tokens), 4) > SIZE_MAX / 2 ||
+        size_product(size_product(in->rows, top_stride), 4) > SIZE_MAX / 2) {
+        return LP_ERR_ARG;
+    }
+    return LP_OK;
+}
+
+/* the outputs of one row, each at its place; what is not wanted stays NULL */
+static lp_status score_row(const lp_logits *in, const kernels *kernel, const int32_t *token, size_t k,
+                           const lp_scores *out, size_t i)
+{
+    source from = logits_row(in, i);
+    size_t tokens = out->tokens_per_row == 0 ? 1 : out->tokens_per_row;
+    size_t top_stride = out->top_stride == 0 ? k : out->top_stride;
+    const int32_t *ids = token == NULL ? NULL : token + i * tokens;
+    float *top_logprob = out->top_logprob == NULL ? NULL : out->top_logprob + i * top_stride;
+    int32_t *top_token = out->top_token == NULL ? NULL : out->top_token + i * top_stride;
+
+    row sums;
+    topk top;
+    scan job = {&sums, NULL, 0, 0, 0, 0};
+    row_init(&sums, out->entropy != NULL);
+    if (top_token != NULL && k != 0) {
+        topk_init(&top, top_logprob, top_token, k);
+        job.top = &top;
+    }
+    int ranked = ids != NULL && (out->token_rank != NULL || out->token_rank_ties != NULL);
+    if (ranked && ids[0] >= 0 && (size_t)ids[0] < in->vocab) {
+        job.rank = 1;
+        job.token_logit = logits_at(kernel, &from, ids[0]);
+    }
+    kernel->scan(&job, &from, in->vocab, 0);
+    row_result result = row_finish(&sums);
+
+    lp_status status = result.status;
+    if (job.top != NULL) {
+        finish_top(&top, &result, top_logprob, top_token);
+    }
+    for (size_t t = 0; ids != NULL && t < tokens; t++) {
+        float logprob = token_logprob(kernel, &from, in->vocab, ids[t], &result, &status);
+        if (out->token_logprob != NULL) {
+            out->token_logprob[i * tokens + t] = logprob;
+        }
+    }
+    int has_rank = job.rank && result.status == LP_OK;
+    if (out->token_rank != NULL) {
+        out->token_rank[i] = has_rank ? (int32_t)(job.above + 1) : 0;
+    }
+    if (out->token_rank_ties != NULL) {
+        out->token_rank_ties[i] = has_rank ? (int32_t)job.not_below : 0;
+    }
+    float *const value[] = {out->logsumexp, out->entropy, out->max_logit, out->log_norm};
+    const float from_row[] = {result.logsumexp, result.entropy, result.max_logit, result.log_norm};
+    for (size_t v = 0; v < sizeof value / sizeof *value; v++) {
+        if (value[v] != NULL) {
+            value[v][i] = from_row[v];
+        }
+    }
+    if (out->status != NULL) {
+        out->status[i] = status;
+    }
+    return status;
+}
+
+lp_status lp_score(const lp_logits *in, const int32_t *token, size_t k, const lp_scores *out)
+{
+    lp_status status = check_scores(in, token, k, out);
+    if (status != LP_OK || in->rows == 0) {
+        return status;
+    }
+    const kernels *kernel = dispatch();
+    fp_state fp = fp_enter();
+    for (size_t i = 0; i < in->rows; i++) {
+        status_keep_first(&status, score_row(in, kernel, token, k, out, i));
+    }
+    fp_leave(fp);
+    return status;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* 32 virtual lanes on AVX2 with FMA and F16C: four ymm registers. */
+#ifndef LP_AVX2_LANES_H
+#define LP_AVX2_LANES_H
+#include "core/lanes_common.h"
+#include <immintrin.h>
+
+enum { LP_WIDTH = 8 };
+typedef __m256 vf;
+typedef __m256i vu;
+
+LP_INLINE vf v_set1(float x)
+{
+    return _mm256_set1_ps(x);
+}
+LP_INLINE vf v_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+LP_INLINE void v_store(float *p, vf x)
+{
+    _mm256_storeu_ps(p, x);
+}
+LP_INLINE vf v_add(vf a, vf b)
+{
+    return _mm256_add_ps(a, b);
+}
+LP_INLINE vf v_sub(vf a, vf b)
+{
+    return _mm256_sub_ps(a, b);
+}
+LP_INLINE vf v_mul(vf a, vf b)
+{
+    return _mm256_mul_ps(a, b);
+}
+LP_INLINE vf v_div(vf a, vf b)
+{
+    return _mm256_div_ps(a, b);
+}
+LP_INLINE vf v_fma(vf a, vf b, vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+LP_INLINE vf v_fnma(vf a, vf b, vf c)
+{
+    return _mm256_fnmadd_ps(a, b, c);
+}
+LP_INLINE vf v_max(vf a, vf b)
+{
+    return _mm256_max_ps(a, b);
+}
+LP_INLINE vf v_min(vf a, vf b)
+{
+    return _mm256_min_ps(a, b);
+}
+LP_INLINE float v_first(vf x)
+{
+    return _mm256_cvtss_f32(x);
+}
+LP_INLINE vf v_exp_table(vf t)
+{
+    static const uint32_t table[8] = EXP_TABLE;
+    __m256i entries = _mm256_loadu_si256((const __m256i *)table);
+    __m256i b = _mm256_castps_si256(t);
+    return _mm256_castsi256_ps(
+        _mm256_add_epi32(_mm256_slli_epi32(b, 20), _mm256_permutevar8x32_epi32(entries, b)));
+}
+LP_INLINE vu v_bits_zero(void)
+{
+    return _mm256_setzero_si256();
+}
+LP_INLINE vu v_bits_or(vu acc, vf a, vf b)
+{
+    return _mm256_or_si256(acc, _mm256_or_si256(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+LP_INLINE int v_bits_test(vu acc, uint32_t mask)
+{
+    return !_mm256_testz_si256(acc, _mm256_set1_epi32((int)mask));
+}
+LP_INLINE vf v_copysign(vf magnitude, vf sign)
+{
+    __m256 bit = _mm256_set1_ps(-0.0F);
+    return _mm256_or_ps(_mm256_andnot_ps(bit, magnitude), _mm256_and_ps(bit, sign));
+}
+LP_INLINE vf v_zero_unless_ge(vf value, vf x, vf limit)
+{
+    return _mm256_and_ps(_mm256_cmp_ps(x, limit, _CMP_GE_OQ), value);
+}
+LP_INLINE vf v_keep_bits(vf x, uint32_t bits, vf other)
+{
+    const __m256i lane_bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), lane_bit), lane_bit);
+    return _mm256_blendv_ps(other, x, _mm256_castsi256_ps(set));
+}
+LP_INLINE uint32_t v_mask_ge(vf a, vf b)
+{
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ));
+}
+LP_INLINE uint32_t v_mask_gt(vf a, vf b)
+{
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ));
+}
+LP_INLINE uint32_t v_mask_nan(vf a)
+{
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+}
+LP_INLINE vu v_count_gt(vu acc, vf a, vf b)
+{
+    return _mm256_sub_epi32(acc, _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_GT_OQ)));
+}
+LP_INLINE vu v_count_ge(vu acc, vf a, vf b)
+{
+    return _mm256_sub_epi32(acc, _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_GE_OQ)));
+}
+LP_INLINE uint32_t v_count_sum(vu acc)
+{
+    __m128i a = _mm_add_epi32(_mm256_castsi256_si128(acc), _mm256_extracti128_si256(acc, 1));
+    a = _mm_add_epi32(a, _mm_shuffle_epi32(a, _MM_SHUFFLE(1, 0, 3, 2)));
+    a = _mm_add_epi32(a, _mm_shuffle_epi32(a, _MM_SHUFFLE(2, 3, 0, 1)));
+    return (uint32_t)_mm_cvtsi128_si32(a);
+}
+LP_INLINE float v_max_lanes(vf x)
+{
+    __m128 a = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    a = _mm_max_ps(a, _mm_movehl_ps(a, a));
+    return _mm_cvtss_f32(_mm_max_ss(a, _mm_movehdup_ps(a)));
+}
+LP_INLINE float v_min_lanes(vf x)
+{
+    __m128 a = _mm_min_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    a = _mm_min_ps(a, _mm_movehl_ps(a, a));
+    return _mm_cvtss_f32(_mm_min_ss(a, _mm_movehdup_ps(a)));
+}
+LP_INLINE vf v_load_bf16(const uint16_t *p)
+{
+    return _mm256_castsi256_ps(
+        _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)), 16));
+}
+LP_INLINE vf v_load_f16(const uint16_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+LP_INLINE void v_prefetch(const void *p)
+{
+    _mm_prefetch((const char *)p, _MM_HINT_T0);
+}
+LP_INLINE void v_store_past_cache(float *p, vf x)
+{
+    _mm256_stream_ps(p, x);
+}
+LP_INLINE void v_fence(void)
+{
+    _mm_sfence();
+}
+
+/* four lanes in double over n groups */
+LP_INLINE __m256d sum_four(const float *groups, int n)
+{
+    __m256d a = _mm256_cvtps_pd(_mm_loadu_ps(groups));
+    if (n == 1) {
+        return a;
+    }
+    a = _mm256_add_pd(a, _mm256_cvtps_pd(_mm_loadu_ps(groups + LP_LANES)));
+    if (n == 2) {
+        return a;
+    }
+    __m256d b = _mm256_cvtps_pd(_mm_loadu_ps(groups + 2 * LP_LANES));
+    if (n == 4) {
+        b = _mm256_add_pd(b, _mm256_cvtps_pd(_mm_loadu_ps(groups + 3 * LP_LANES)));
+    }
+    return _mm256_add_pd(a, b);
+}
+
+LP_INLINE double v_sum_groups(const float *groups, int n)
+{
+    __m256d s[4];
+    for (int i = 0; i < 4; i++) {
+        s[i] = _mm256_add_pd(sum_four(groups + 4 * i, n), sum_four(groups + 16 + 4 * i, n));
+    }
+    __m256d a = _mm256_add_pd(_mm256_add_pd(s[0], s[2]), _mm256_add_pd(s[1], s[3]));
+    __m128d d = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(d, _mm_unpackhi_pd(d, d)));
+}
+#endif

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The sums of one block: sum of e^x and, for the entropy, of e^x (x - m), m the block's maximum.
+ *
+ * A block whose elements all lie between EXP_LOWEST and EXP_HIGHEST (or are -inf: absent) needs no reference: e^x is a
+ * float. That is every block of ordinary logits. The fast path assumes it and collects the bits of the exponent sums t,
+ * which show afterwards whether it held; where it did not, the careful path below decides from the block's content alone.
+ *
+ *   element  e = T (1 + w)                        relative error 9e-8: cubic 2e-8, table 3e-9, w 3e-9, rounding 6e-8
+ *   group    8 sets, a tree of float additions    3 roundings
+ *   block    4 groups, 32 lanes, in double        nothing
+ * so a block's sum is within 9e-8 + 3 * 2^-24 = 2.7e-7 of the exact one, relative; all terms have one sign. */
+#ifndef LP_CORE_BLOCK_H
+#define LP_CORE_BLOCK_H
+#include "row.h"
+
+enum { LP_COLUMNS = LP_LANES / LP_WIDTH };
+enum { LP_PREFETCH = 1024 }; /* elements ahead of the one at work */
+
+/* the bits that are zero in every t whose exponent is right, and not all zero in any other: t = 0 cannot come up, for
+ * EXP_MAGIC / EXP_LOG2E is no float */
+#define EXP_OUTSIDE (~0x400007FFU)
+
+/* a block narrower than this in sum goes the careful way: its terms could be subnormal, or could have overflowed */
+#define NARROW_LEAST 0x1p-80
+#define NARROW_MOST 0x1p126
+
+/* how a block is shifted before its exponentials are taken: sum of e^x = f * 2^k * sum of e^(x - shift) 2^-n, n in magic */
+typedef struct reference {
+    float shift, magic, lowest; /* elements below lowest, after the shift, count as 0 */
+    double f;
+    int64_t k;
+} reference;
+
+static const reference narrow_reference = {0, EXP_MAGIC, EXP_LOWEST, 1, 0};
+
+/* for a block whose elements do not fit the window of the exponent as they are: the window ends just above its maximum,
+ * and elements below e^-60 of it, which 1024 times are 2^-77, are dropped */
+static reference wide_reference(float m)
+{
+    reference ref = {0, EXP_MAGIC, 0, 1, 0};
+    const int window = 88;
+    if (__builtin_fabsf(m) <= 256) {
+        ref.k = (int64_t)((double)m * 0x1.71547652b82fep+0 + (m < 0 ? -0.5 : 0.5));
+        ref.magic = EXP_MAGIC - 8 * EXP_UNIT * (float)ref.k;
+        ref.lowest = (float)((double)(ref.k - window) * 0x1.62e42fefa39efp-1);
+    } else {
+        /* exact where it matters: x > m - 61 is within a factor of 2 of m (Sterbenz) */
+        ref.shift = m;
+        ref.lowest = (float)(-window * 0x1.62e42fefa39efp-1);
+        ref.f = row_exp_parts(m, &ref.k);
+    }
+    return ref;
+}
+
+/* t and e^x */
+LP_INLINE vf exp_terms(vf x, vf magic, vf *t)
+{
+    *t = v_fma(x, v_set1(EXP_LOG2E), magic);
+    vf n = v_sub(*t, magic);
+    vf r = v_fnma(n, v_set1(EXP_LN2), x);
+    vf q = v_fma(r, v_set1(EXP_C3), v_set1(EXP_C2));
+    q = v_fma(q, r, v_set1(EXP_C1));
+    vf power = v_exp_table(*t);
+    return v_fma(v_mul(power, r), q, power);
+}
+
+typedef struct group_sums {
+    _Alignas(64) float s[LP_GROUPS * LP_LANES];
+    float q[LP_GROUPS * LP_LANES];
+} group_sums;
+
+/* fast path of one group, all of whose 256 elements exist */
+LP_INLINE void group_fast(const float *x, float *s, float *q, vf m, vf max[LP_COLUMNS], vu *bits, int entropy)
+{
+    const vf magic = v_set1(EXP_MAGIC);
+    for (int c = 0; c < LP_COLUMNS; c++) {
+        vf pair[4], pair_q[4];
+        for (int p = 0; p < 4; p++) {
+            const float *at = x + 2 * p * LP_LANES + c * LP_WIDTH;
+            vf a = v_load(at), b = v_load(at + LP_LANES), ta, tb;
+            v_prefetch(at + LP_PREFETCH);
+            v_prefetch(at + LP_PREFETCH + LP_LANES);
+            vf ea = exp_terms(a, magic, &ta), eb = exp_terms(b, magic, &tb);
+            *bits = v_bits_or(*bits, ta, tb);
+            pair[p] = v_add(ea, eb);
+            if (entropy) {
+                pair_q[p] = v_fma(eb, v_sub(b, m), v_mul(ea, v_sub(a, m)));
+            } else {
+                max[c] = v_max(max[c], a);
+                max[c] = v_max(max[c], b);
+            }
+        }
+        v_store(s + c * LP_WIDTH, v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3])));
+        if (entropy) {
+            v_store(q + c * LP_WIDTH, v_add(v_add(pair_q[0], pair_q[1]), v_add(pair_q[2], pair_q[3])));
+        }
+    }
+}
+
+/* careful path of one group: elements that are -inf or below the reference's window count as exactly 0 */
+static void group_careful(const float *x, float *s, float *q, float m, const reference *ref)
+{
+    const vf shift = v_set1(ref->shift), lowest = v_set1(ref->lowest), magic = v_set1(ref->magic);
+    const vf top = v_set1(m - ref->shift), zero = v_set1(0);
+    for (int c = 0; c < LP_COLUMNS; c++) {
+        vf e[LP_SETS], d[LP_SETS];
+        for (int i = 0; i < LP_SETS; i++) {
+            vf a = v_sub(v_load(x + i * LP_LANES + c * LP_WIDTH), shift), t;
+            e[i] = d[i] = zero;
+            if (v_mask_ge(a, lowest) == 0) {
+                continue;
+            }
+            vf inside = v_max(a, lowest);
+            e[i] = v_zero_unless_ge(exp_terms(inside, magic, &t), a, lowest);
+            d[i] = v_sub(inside, top);
+        }
+        vf pair[4], pair_q[4];
+        for (int p = 0; p < 4; p++) {
+            pair[p] = v_add(e[2 * p], e[2 * p + 1]);
+            pair_q[p] = v_fma(e[2 * p + 1], d[2 * p + 1], v_mul(e[2 * p], d[2 * p]));
+        }
+        v_store(s + c * LP_WIDTH, v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3])));
+        v_store(q + c * LP_WIDTH, v_add(v_add(pair_q[0], pair_q[1]), v_add(pair_q[2], pair_q[3])));
+    }
+}
+
+/* largest element, smallest one above -inf, and what else there is, over whole groups */
+typedef struct extent {
+    float max, min;
+    int nan, absent;
+} extent;
+
+static extent block_extent(const float *x, size_t n)
+{
+    const float inf = __builtin_inff();
+    const vf absent = v_set1(-inf), never = v_set1(inf);
+    const uint32_t all = LP_WIDTH == 32 ? 0xFFFFFFFFU : (1U << LP_WIDTH % 32) - 1;
+    vf high = absent, low = never;
+    uint32_t nan = 0, present = all;
+    for (size_t i = 0; i < n; i += LP_WIDTH) {
+        vf a = v_load(x + i);
+        uint32_t exists = v_mask_gt(a, absent);
+        nan |= v_mask_nan(a);
+        present &= exists;
+        high = v_max(high, v_keep_bits(a, exists, absent));
+        low = v_min(low, v_keep_bits(a, exists, never));
+    }
+    extent e = {v_max_lanes(high) + 0.0F, v_min_lanes(low), nan != 0, present != all};
+    return e;
+}
+
+static inline extent extent_join(extent a, extent b)
+{
+    extent e = {a.max > b.max ? a.max : b.max, a.min < b.min ? a.min : b.min, a.nan | b.nan, a.absent | b.absent};
+    return e;
+}
+
+/* a block's sums in the units of its reference */
+typedef struct raw_sum {
+    double s, q;
+    float m;
+    reference ref;
+} raw_sum;
+
+/* undoes what the exponential leaves: the scale of its table, the reference, and the error of ln 2 as a float, which
+ * multiplies e^x by 1 - 1.9e-9 n; the bulk of a block's sum comes from exponents a little below that of the sum */
+static block_sum block_scale(const raw_sum *raw)
+{
+    uint64_t bits;
+    memcpy(&bits, &raw->s, sizeof bits);
+    int64_t n = (int64_t)(bits >> 52) - 1023 - 3;
+    if (raw->ref.shift == 0) {
+        n += raw->ref.k;
+    }
+    double y = (double)n * EXP_LN2_ERROR;
+    double factor = EXP_FACTOR * raw->ref.f * (1 + y * (1 + y * 0.5));
+    block_sum b = {raw->s * factor, raw->q * factor, raw->ref.k, raw->m, 0};
+    return b;
+}
+
+static inline int narrow_holds(double s)
+{
+    return s >= NARROW_LEAST && s < NARROW_MOST; /* false for NaN */
+}
+
+static void sum_careful(const float *const group[LP_GROUPS], int groups, const reference *ref, raw_sum *raw)
+{
+    group_sums sums;
+    for (int g = 0; g < groups; g++) {
+        group_careful(group[g], sums.s + g * LP_LANES, sums.q + g * LP_LANES, raw->m, ref);
+    }
+    raw->s = v_sum_groups(sums.s, groups);
+    raw->q = v_sum_groups(sums.q, groups);
+    raw->ref = *ref;
+}
+
+/* any block: returns 0, and marks the row, where there is no finite maximum */
+static int block_careful(row *r, const float *const group[LP_GROUPS], int groups, raw_sum *raw)
+{
+    const float inf = __builtin_inff();
+    extent all = {-inf, inf, 0, 0};
+    for (int g = 0; g < groups; g++) {
+        all = extent_join(all, block_extent(group[g], LP_GROUP));
+    }
+    r->flags |= all.nan ? ROW_NAN : all.max == inf ? ROW_INF : 0;
+    if (all.nan || all.max == inf || all.max == -inf) {
+        r->wide_hint = 1;
+        return 0;
+    }
+    raw->m = all.max;
+    int narrow = all.max <= EXP_HIGHEST && all.min >= EXP_LOWEST;
+    if (narrow) {
+        sum_careful(group, groups, &narrow_reference, raw);
+        narrow = narrow_holds(raw->s);
+    }
+    r->wide_hint = all.absent || !narrow;
+    if (!narrow) {
+        reference wide = wide_reference(all.max);
+        sum_careful(group, groups, &wide, raw);
+    }
+    return 1;
+}
+
+/* the groups of a block of n elements: whole ones as they lie, the rest padded with -inf */
+typedef struct block_groups {
+    const float *at[LP_GROUPS];
+    int whole, count;
+    _Alignas(64) float padded[LP_GROUP];
+} block_groups;
+
+LP_INLINE void block_cut(block_groups *g, const float *x, size_t n)
+{
+    g->whole = g->count = (int)(n / LP_GROUP);
+    for (int i = 0; i < g->whole; i++) {
+        g->at[i] = x + i * LP_GROUP;
+    }
+    size_t rest = n % LP_GROUP;
+    if (rest != 0) {
+        memcpy(g->padded, x + g->whole * LP_GROUP, rest * sizeof *x);
+        for (size_t i = rest; i < LP_GROUP; i++) {
+            g->padded[i] = -__builtin_inff();
+        }
+        g->at[g->count++] = g->padded;
+    }
+}
+
+LP_INLINE float block_max(const block_groups *g)
+{
+    vf max[4];
+    for (int i = 0; i < 4; i++) {
+        max[i] = v_set1(-__builtin_inff());
+    }
+    for (int i = 0; i < g->count; i++) {
+        for (size_t j = 0; j < LP_GROUP; j += (size_t)4 * LP_WIDTH) {
+            for (size_t c = 0; c < 4; c++) {
+                max[c] = v_max(max[c], v_load(g->at[i] + j + c * LP_WIDTH));
+            }
+        }
+    }
+    return v_max_lanes(v_max(v_max(max[0], max[1]), v_max(max[2], max[3]))) + 0.0F;
+}
+
+/* the fast path: returns 0 where the block's content rules it out */
+LP_INLINE int block_fast(const block_groups *g, raw_sum *raw, int entropy)
+{
+    group_sums sums;
+    vf max[LP_COLUMNS];
+    vu bits = v_bits_zero();
+    int groups = g->whole;
+    float m = entropy ? block_max(g) : -__builtin_inff();
+    for (int c = 0; c < LP_COLUMNS; c++) {
+        max[c] = v_set1(m);
+    }
+    for (int i = 0; i < groups; i++) {
+        group_fast(g->at[i], sums.s + i * LP_LANES, sums.q + i * LP_LANES, v_set1(m), max, &bits, entropy);
+    }
+    if (v_bits_test(bits, EXP_OUTSIDE)) {
+        return 0;
+    }
+    if (!entropy) {
+        for (int c = 1; c < LP_COLUMNS; c++) {
+            max[0] = v_max(max[0], max[c]);
+        }
+        m = v_max_lanes(max[0]) + 0.0F;
+    }
+    if (groups < g->count) {
+        extent last = block_extent(g->padded, LP_GROUP);
+        if (last.nan || last.max > EXP_HIGHEST || last.min < EXP_LOWEST) {
+            return 0;
+        }
+        m = m > last.max ? m : last.max;
+        group_careful(g->padded, sums.s + groups * LP_LANES, sums.q + groups * LP_LANES, m, &narrow_reference);
+        groups++;
+    }
+    raw->m = m;
+    raw->ref = narrow_reference;
+    raw->s = v_sum_groups(sums.s, groups);
+    raw->q = entropy ? v_sum_groups(sums.q, groups) : 0;
+    return narrow_holds(raw->s);
+}
+
+/* the index in the block of the first element that equals m, which one of them does */
+static size_t block_find(const block_groups *g, float m)
+{
+    const vf top = v_set1(m);
+    for (size_t i = 0;; i += LP_WIDTH) {
+        uint32_t hit = v_mask_ge(v_load(g->at[i / LP_GROUP] + i % LP_GROUP), top);
+        if (hit != 0) {
+            return i + (size_t)__builtin_ctz(hit);
+        }
+    }
+}
+
+/* the block's sums without its maximum, which lies at `at` */
+static block_sum block_rest(const block_groups *g, size_t at, const raw_sum *raw)
+{
+    vf t;
+    float top = v_first(exp_terms(v_set1(raw->m - raw->ref.shift), v_set1(raw->ref.magic), &t));
+    if (raw->s >= 4 * (double)top) {
+        raw_sum rest = *raw;
+        rest.s = raw->s - (double)top;
+        block_sum b = block_scale(&rest);
+        return b;
+    }
+    /* the maximum is most of the sum: once more without it */
+    _Alignas(64) float copy[LP_GROUP];
+    const float *group[LP_GROUPS];
+    for (int i = 0; i < g->count; i++) {
+        group[i] = g->at[i];
+    }
+    size_t holder = at / LP_GROUP;
+    memcpy(copy, group[holder], sizeof copy);
+    copy[at % LP_GROUP] = -__builtin_inff();
+    group[holder] = copy;
+    row scratch;
+    raw_sum rest;
+    block_sum none = {0, 0, raw->ref.k, raw->m, 0};
+    scratch.flags = 0;
+    return block_careful(&scratch, group, g->count, &rest) ? block_scale(&rest) : none;
+}
+
+/* adds the block of ids first .. first + n - 1 to the row; returns its maximum (-inf: nothing in it) */
+LP_INLINE float block_add(row *r, const float *x, size_t n, int32_t first, int entropy)
+{
+    block_groups g;
+    raw_sum raw;
+    block_cut(&g, x, n);
+    if (r->wide_hint || !block_fast(&g, &raw, entropy)) {
+        if (!block_careful(r, g.at, g.count, &raw)) {
+            return -__builtin_inff();
+        }
+    }
+    block_sum full = block_scale(&raw);
+    if (raw.m > r->max || r->id < 0 || (raw.m == r->max && first < r->id)) {
+        size_t at = block_find(&g, raw.m);
+        block_sum rest = block_rest(&g, at, &raw);
+        row_hold(r, raw.m, first + (int32_t)at, &full, &rest);
+    } else {
+        row_deposit(r, &full);
+    }
+    return raw.m;
+}
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Constants of the hot loop's exp. Made by scripts/derive_constants.py: change that, not this. */
+#ifndef LP_CORE_CONSTANTS_H
+#define LP_CORE_CONSTANTS_H
+
+/* 8 / ln 2 and ln 2 / 8 in units of 2^-22, the ulp of [2, 4); 2 + 127 * 8 units */
+#define EXP_LOG2E 0x1.715476p-19f
+#define EXP_LN2 0x1.62e43p+18f
+#define EXP_UNIT 0x1p-22f
+#define EXP_MAGIC 0x1.0007fp+1f
+/* float's ln 2 minus ln 2 */
+#define EXP_LN2_ERROR 0x1.05c610ca86c39p-29
+
+/* cubic: relative error 2.05e-08 */
+#define EXP_C1 0x1p+0f
+#define EXP_C2 0x1.000a4p-1f
+#define EXP_C3 0x1.554d22p-3f
+
+/* low 20 mantissa bits of scale * 2^(k/8): relative error 2.76e-09 */
+#define EXP_TABLE \
+    { 0xB3A3E, 0x7D424, 0x59202, 0x48E45, 0x4E5BE, 0x6B7DA, 0xA26DE, 0xF5829 }
+
+/* kappa / scale, undone once per block */
+#define EXP_FACTOR 0x1.d6b6295b3764ap-1
+
+/* the floats between which fma(x, EXP_LOG2E, EXP_MAGIC) lies in [2, 2 + 2047 units] */
+#define EXP_LOWEST (-0x1.603496p+6f)
+#define EXP_HIGHEST 0x1.657d9cp+6f
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Logits as the kernels see them: widened to float, capped, scaled and masked, a block at a time. */
+#ifndef LP_CORE_PREPARE_H
+#define LP_CORE_PREPARE_H
+#include "core/lanes_common.h"
+#include "kernels.h"
+
+enum { DTYPE_F32 = 0, DTYPE_BF16 = 1, DTYPE_F16 = 2 };
+
+LP_INLINE vf load_as_float(const unsigned char *data, size_t i, int dtype)
+{
+    if (dtype == DTYPE_F32) {
+        return v_load((const float *)(const void *)data + i);
+    }
+    const uint16_t *half = (const uint16_t *)(const void *)data + i;
+    return dtype == DTYPE_BF16 ? v_load_bf16(half) : v_load_f16(half);
+}
+
+/* 32 mask bits from any bit on */
+LP_INLINE uint32_t mask_bits(const uint32_t *words, size_t bit, size_t n)
+{
+    uint64_t low = words[bit / 32], high = bit % 32 + n > 32 ? words[bit / 32 + 1] : 0;
+    return (uint32_t)((low | high << 32) >> bit % 32);
+}
+
+/* whole sets of 32 elements of one kind of source; the conditions are constants of the caller's */
+LP_INLINE void prepare_sets(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit, int dtype,
+                            int scaled, int masked)
+{
+    const vf scale = v_set1(from->scale), absent = v_set1(-__builtin_inff());
+    for (size_t i = 0; i < sets * LP_LANES; i += LP_LANES) {
+        uint32_t allowed = masked ? mask_bits(from->allowed, bit + i, LP_LANES) : 0;
+        for (size_t c = 0; c < LP_LANES; c += LP_WIDTH) {
+            vf x = load_as_float(data, i + c, dtype);
+            if (scaled) {
+                x = v_mul(x, scale);
+            }
+            if (masked) {
+                x = v_keep_bits(x, allowed >> c, absent);
+            }
+            v_store(out + i + c, x);
+        }
+    }
+}
+
+LP_INLINE void prepare_dtype(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit, int dtype)
+{
+    if (from->allowed != NULL) {
+        prepare_sets(out, data, sets, from, bit, dtype, 1, 1);
+    } else if (from->scale != 1) {
+        prepare_sets(out, data, sets, from, bit, dtype, 1, 0);
+    } else {
+        prepare_sets(out, data, sets, from, bit, dtype, 0, 0);
+    }
+}
+
+static void prepare_any(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit)
+{
+    if (from->dtype == DTYPE_F32) {
+        prepare_dtype(out, data, sets, from, bit, DTYPE_F32);
+    } else if (from->dtype == DTYPE_BF16) {
+        prepare_dtype(out, data, sets, from, bit, DTYPE_BF16);
+    } else {
+        prepare_dtype(out, data, sets, from, bit, DTYPE_F16);
+    }
+}
+
+/* n elements; out has room for n rounded up to 32 */
+static void prepare(float *out, const source *from, size_t n)
+{
+    size_t sets = n / LP_LANES, rest = n % LP_LANES, width = source_width(from);
+    prepare_any(out, from->data, sets, from, from->allowed_bit);
+    if (rest == 0) {
+        return;
+    }
+    size_t done = sets * LP_LANES;
+    _Alignas(64) unsigned char last[LP_LANES * sizeof(float)] = {0};
+    memcpy(last, from->data + done * width, rest * width);
+    uint32_t words[2] = {0, 0};
+    source tail = *from;
+    if (from->allowed != NULL) {
+        words[0] = mask_bits(from->allowed, from->allowed_bit + done, rest);
+        tail.allowed = words;
+    }
+    prepare_any(out + done, last, 1, &tail, 0);
+}
+#endif

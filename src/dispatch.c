@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Detects what the CPU and the operating system have, and publishes one complete, constant table of kernels. */
+#include "dispatch.h"
+#include "logprob.h"
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(LP_HAVE_AVX2) || defined(LP_HAVE_AVX512)
+#include <cpuid.h>
+
+static uint64_t enabled_state(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+/* bit a of the 32 */
+static int has(uint32_t word, int a)
+{
+    return (int)(word >> a & 1);
+}
+
+static int cpu_has(lp_isa isa)
+{
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) {
+        return 0;
+    }
+    int fma = has(c, 12), osxsave = has(c, 27), avx = has(c, 28), f16c = has(c, 29);
+    if (!osxsave || !avx || !fma || !f16c || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
+        return 0;
+    }
+    uint64_t state = enabled_state();
+    const uint64_t ymm = 0x6, zmm = 0xE6;
+    int avx2 = has(b, 5), avx512 = has(b, 16) && has(b, 17) && has(b, 30) && has(b, 31); /* F, DQ, BW, VL */
+    if (isa == LP_ISA_AVX2) {
+        return avx2 && (state & ymm) == ymm;
+    }
+    return avx2 && avx512 && (state & zmm) == zmm;
+}
+#else
+static int cpu_has(lp_isa isa)
+{
+    return isa == LP_ISA_NEON; /* part of every AArch64 */
+}
+#endif
+
+/* what is built in, best first */
+static const kernels *const built[] = {
+#ifdef LP_HAVE_AVX512
+    &kernels_avx512,
+#endif
+#ifdef LP_HAVE_AVX2
+    &kernels_avx2,
+#endif
+#ifdef LP_HAVE_NEON
+    &kernels_neon,
+#endif
+    &kernels_scalar,
+};
+enum { BUILT = sizeof built / sizeof *built };
+
+static const kernels *find(lp_isa isa)
+{
+    for (int i = 0; i < BUILT; i++) {
+        if (built[i]->isa == isa && (isa == LP_ISA_SCALAR || cpu_has(isa))) {
+            return built[i];
+        }
+    }
+    return NULL;
+}
+
+static const kernels *choose(void)
+{
+    const char *wish = getenv("LOGPROB_ISA");
+    for (lp_isa isa = LP_ISA_SCALAR; wish != NULL && isa <= LP_ISA_NEON; isa++) {
+        const kernels *k = strcmp(wish, lp_isa_name(isa)) == 0 ? find(isa) : NULL;
+        if (k != NULL) {
+            return k;
+        }
+    }
+    for (int i = 0; i < BUILT; i++) {
+        if (find(built[i]->isa) != NULL) {
+            return built[i];
+        }
+    }
+    return &kernels_scalar;
+}
+
+static _Atomic(const kernels *) active;
+
+const kernels *dispatch(void)
+{
+    const kernels *k = atomic_load_explicit(&active, memory_order_acquire);
+    if (k == NULL) {
+        const kernels *mine = choose();
+        /* the loser of a race adopts the winner's table, which the failed exchange has put into k */
+        if (atomic_compare_exchange_strong_explicit(&active, &k, mine, memory_order_acq_rel, memory_order_acquire)) {
+            k = mine;
+        }
+    }
+    return k;
+}
+
+lp_isa lp_isa_active(void)
+{
+    return dispatch()->isa;
+}
+
+int lp_isa_supported(lp_isa isa)
+{
+    return find(isa) != NULL;
+}
+
+lp_status lp_isa_select(lp_isa isa)
+{
+    const kernels *k = find(isa);
+    if (k == NULL) {
+        return LP_ERR_ISA;
+    }
+    atomic_store_explicit(&active, k, memory_order_release);
+    return LP_OK;
+}
+
+const char *lp_isa_name(lp_isa isa)
+{
+    switch (isa) {
+    case LP_ISA_SCALAR:
+        return "scalar";
+    case LP_ISA_AVX2:
+        return "avx2";
+    case LP_ISA_AVX512:
+        return "avx512";
+    case LP_ISA_NEON:
+        return "neon";
+    default:
+        return "unknown";
+    }
+}

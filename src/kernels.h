@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The table of kernels that each ISA fills: everything that reads a row of logits. */
+#ifndef LP_KERNELS_H
+#define LP_KERNELS_H
+#include "row.h"
+#include "topk.h"
+
+/* consecutive logits of one row and what is applied to them while they are read */
+typedef struct source {
+    const unsigned char *data;
+    const uint32_t *allowed; /* bit i of the row; NULL: all */
+    size_t allowed_bit;      /* index in `allowed` of data[0] */
+    float scale, softcap;    /* 1 and 0: none */
+    int32_t dtype;
+    int32_t plain; /* f32 without any transform: read where it lies */
+} source;
+
+/* what to take from a row besides its sums */
+typedef struct scan {
+    row *row;
+    topk *top; /* or NULL */
+    int rank;  /* count the elements above, and not below, `token_logit` */
+    float token_logit;
+    uint64_t above, not_below;
+} scan;
+
+typedef struct kernels {
+    int32_t isa;
+    /* n elements whose first has the id `first`, a multiple of LP_BLOCK */
+    void (*scan)(scan *job, const source *from, size_t n, int32_t first);
+    /* out[i] = row_logprob of element i */
+    void (*dense)(float *out, const source *from, size_t n, float max, float log_norm);
+    /* out[i] = element i as float, transforms applied: n <= LP_BLOCK, out has room for n rounded up to 32 */
+    void (*prepare)(float *out, const source *from, size_t n);
+} kernels;
+
+extern const kernels kernels_scalar, kernels_avx2, kernels_avx512, kernels_neon;
+
+static inline size_t source_width(const source *from)
+{
+    return from->dtype == 0 ? sizeof(float) : sizeof(uint16_t);
+}
+
+/* the part of a source that begins at element i */
+static inline source source_at(const source *from, size_t i)
+{
+    source s = *from;
+    s.data += i * source_width(from);
+    s.allowed_bit += i;
+    return s;
+}
+#endif

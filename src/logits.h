@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* An lp_logits argument: checked once, then read row by row. */
+#ifndef LP_LOGITS_H
+#define LP_LOGITS_H
+#include "dispatch.h"
+#include "logprob.h"
+
+/* LP_OK, or LP_ERR_ARG: found before anything is written */
+lp_status logits_check(const lp_logits *in);
+
+/* a * b, or SIZE_MAX where that overflows */
+size_t size_product(size_t a, size_t b);
+
+source logits_row(const lp_logits *in, size_t i);
+
+/* the logit of one id of a row, as the kernels see it; 0 <= id < vocab */
+float logits_at(const kernels *k, const source *from, int32_t id);
+
+/* the sums of a whole row; `top` may be NULL */
+row_result logits_scan(const kernels *k, const source *from, size_t vocab, int entropy, topk *top);
+
+/* the status of a call: that of its lowest bad row */
+static inline void status_keep_first(lp_status *call, lp_status found)
+{
+    *call = *call == LP_OK ? found : *call;
+}
+#endif

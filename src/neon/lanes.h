@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* 32 virtual lanes on AArch64 NEON: eight q registers. */
+#ifndef LP_NEON_LANES_H
+#define LP_NEON_LANES_H
+#include "core/lanes_common.h"
+#include <arm_neon.h>
+
+enum { LP_WIDTH = 4 };
+typedef float32x4_t vf;
+typedef uint32x4_t vu;
+
+LP_INLINE vf v_set1(float x)
+{
+    return vdupq_n_f32(x);
+}
+LP_INLINE vf v_load(const float *p)
+{
+    return vreinterpretq_f32_u8(vld1q_u8((const uint8_t *)p)); /* bytes: no alignment is promised */
+}
+LP_INLINE void v_store(float *p, vf x)
+{
+    vst1q_u8((uint8_t *)p, vreinterpretq_u8_f32(x));
+}
+LP_INLINE vf v_add(vf a, vf b)
+{
+    return vaddq_f32(a, b);
+}
+LP_INLINE vf v_sub(vf a, vf b)
+{
+    return vsubq_f32(a, b);
+}
+LP_INLINE vf v_mul(vf a, vf b)
+{
+    return vmulq_f32(a, b);
+}
+LP_INLINE vf v_div(vf a, vf b)
+{
+    return vdivq_f32(a, b);
+}
+LP_INLINE vf v_fma(vf a, vf b, vf c)
+{
+    return vfmaq_f32(c, a, b);
+}
+LP_INLINE vf v_fnma(vf a, vf b, vf c)
+{
+    return vfmsq_f32(c, a, b);
+}
+LP_INLINE vf v_max(vf a, vf b)
+{
+    return vmaxnmq_f32(a, b);
+}
+LP_INLINE vf v_min(vf a, vf b)
+{
+    return vminnmq_f32(a, b);
+}
+LP_INLINE float v_first(vf x)
+{
+    return vgetq_lane_f32(x, 0);
+}
+/* the table's bytes are looked up by four byte indices a lane, 4 k + 0..3; then the exponent is slid in above them */
+LP_INLINE vf v_exp_table(vf t)
+{
+    static const uint32_t table[8] = EXP_TABLE;
+    uint8x16x2_t entries = {{vreinterpretq_u8_u32(vld1q_u32(table)), vreinterpretq_u8_u32(vld1q_u32(table + 4))}};
+    uint32x4_t b = vreinterpretq_u32_f32(t);
+    uint32x4_t index = vmlaq_u32(vdupq_n_u32(0x03020100U), vandq_u32(b, vdupq_n_u32(7)), vdupq_n_u32(0x04040404U));
+    uint32x4_t low = vreinterpretq_u32_u8(vqtbl2q_u8(entries, vreinterpretq_u8_u32(index)));
+    return vreinterpretq_f32_u32(vsliq_n_u32(low, b, 20));
+}
+LP_INLINE vu v_bits_zero(void)
+{
+    return vdupq_n_u32(0);
+}
+LP_INLINE vu v_bits_or(vu acc, vf a, vf b)
+{
+    return vorrq_u32(acc, vorrq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));
+}
+LP_INLINE int v_bits_test(vu acc, uint32_t mask)
+{
+    return vmaxvq_u32(vandq_u32(acc, vdupq_n_u32(mask))) != 0;
+}
+LP_INLINE vf v_copysign(vf magnitude, vf sign)
+{
+    return vbslq_f32(vdupq_n_u32(0x80000000U), sign, magnitude);
+}
+LP_INLINE vf v_zero_unless_ge(vf value, vf x, vf limit)
+{
+    return vreinterpretq_f32_u32(vandq_u32(vcgeq_f32(x, limit), vreinterpretq_u32_f32(value)));
+}
+LP_INLINE vf v_keep_bits(vf x, uint32_t bits, vf other)
+{
+    const uint32x4_t lane_bit = {1, 2, 4, 8};
+    return vbslq_f32(vtstq_u32(vdupq_n_u32(bits), lane_bit), x, other);
+}
+LP_INLINE uint32_t mask_of(uint32x4_t lanes)
+{
+    const uint32x4_t lane_bit = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(lanes, lane_bit));
+}
+LP_INLINE uint32_t v_mask_ge(vf a, vf b)
+{
+    return mask_of(vcgeq_f32(a, b));
+}
+LP_INLINE uint32_t v_mask_gt(vf a, vf b)
+{
+    return mask_of(vcgtq_f32(a, b));
+}
+LP_INLINE uint32_t v_mask_nan(vf a)
+{
+    return mask_of(vmvnq_u32(vceqq_f32(a, a)));
+}
+LP_INLINE vu v_count_gt(vu acc, vf a, vf b)
+{
+    return vsubq_u32(acc, vcgtq_f32(a, b));
+}
+LP_INLINE vu v_count_ge(vu acc, vf a, vf b)
+{
+    return vsubq_u32(acc, vcgeq_f32(a, b));
+}
+LP_INLINE uint32_t v_count_sum(vu acc)
+{
+    return vaddvq_u32(acc);
+}
+LP_INLINE float v_max_lanes(vf a)
+{
+    return vmaxnmvq_f32(a);
+}
+LP_INLINE float v_min_lanes(vf a)
+{
+    return vminnmvq_f32(a);
+}
+LP_INLINE vf v_load_bf16(const uint16_t *p)
+{
+    return vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8((const uint8_t *)p)), 16));
+}
+LP_INLINE vf v_load_f16(const uint16_t *p)
+{
+    return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8((const uint8_t *)p)));
+}
+LP_INLINE void v_prefetch(const void *p)
+{
+    __builtin_prefetch(p);
+}
+LP_INLINE void v_store_past_cache(float *p, vf x)
+{
+    v_store(p, x);
+}
+LP_INLINE void v_fence(void)
+{
+}
+
+LP_INLINE float64x2_t low_lanes(const float *p)
+{
+    return vcvt_f64_f32(vld1_f32(p));
+}
+
+/* two lanes in double over n groups */
+LP_INLINE float64x2_t sum_two(const float *groups, int n)
+{
+    float64x2_t a = low_lanes(groups);
+    if (n == 1) {
+        return a;
+    }
+    a = vaddq_f64(a, low_lanes(groups + LP_LANES));
+    if (n == 2) {
+        return a;
+    }
+    float64x2_t b = low_lanes(groups + 2 * LP_LANES);
+    if (n == 4) {
+        b = vaddq_f64(b, low_lanes(groups + 3 * LP_LANES));
+    }
+    return vaddq_f64(a, b);
+}
+
+LP_INLINE double v_sum_groups(const float *groups, int n)
+{
+    float64x2_t s[8];
+    for (int i = 0; i < 8; i++) {
+        s[i] = vaddq_f64(sum_two(groups + 2 * i, n), sum_two(groups + 16 + 2 * i, n));
+    }
+    for (int apart = 4; apart > 0; apart /= 2) {
+        for (int i = 0; i < apart; i++) {
+            s[i] = vaddq_f64(s[i], s[i + apart]);
+        }
+    }
+    return vgetq_lane_f64(s[0], 0) + vgetq_lane_f64(s[0], 1);
+}
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What has been learnt of a row so far: the sums of its blocks, with the block of the maximum held out.
+ *
+ * Plain arithmetic in double, the same on every CPU. The kernels make block_sums; this file adds them up without regard
+ * to their order. The block that holds the maximum (ties: lowest id) is not deposited while it is the best: its sums are
+ * kept twice, with and without that element, so that the mass of everything else is known relative to the maximum to full
+ * relative precision however small it is. A better block deposits the old one's full sums. */
+#ifndef LP_ROW_H
+#define LP_ROW_H
+#include "core/accum.h"
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct block_sum {
+    double s;  /* sum of e^x is s * 2^k */
+    double q;  /* sum of e^x (x - m) is q * 2^k; only where the entropy is wanted */
+    int64_t k;
+    float m; /* a maximum: the reference of q */
+    float unused;
+} block_sum;
+
+enum { ROW_NAN = 1, ROW_INF = 2, ROW_ENTROPY = 4 };
+
+typedef struct row {
+    acc s, t; /* sums of e^x and of e^x x over the blocks that are not held */
+    block_sum full, rest;
+    float max; /* -inf: no mass yet */
+    int32_t id;
+    uint32_t flags;
+    uint32_t wide_hint; /* the last block left the fast path: costs, never bits */
+} row;
+
+void row_init(row *r, int entropy);
+
+/* e^m = f * 2^k, f in [0.7, 1.5]. For |m| >= 2^31, where different floats are at least 256 apart, k only orders them. */
+double row_exp_parts(float m, int64_t *k);
+
+/* adds a block's sums for good */
+void row_deposit(row *r, const block_sum *b);
+
+/* makes the block with maximum m at id the held one, if it is better than the present one, else deposits it */
+static inline int row_is_better(const row *r, float m, int32_t id)
+{
+    return m > r->max || (m == r->max && id < r->id) || r->id < 0;
+}
+void row_hold(row *r, float m, int32_t id, const block_sum *full, const block_sum *rest);
+
+void row_merge(row *into, const row *from);
+
+typedef struct row_result {
+    float logsumexp, entropy, max_logit, log_norm; /* all NaN where the row has none */
+    int32_t argmax;
+    int32_t status; /* LP_OK, LP_ERR_NAN, LP_ERR_INF, LP_ERR_EMPTY */
+} row_result;
+row_result row_finish(const row *r);
+
+/* the one formula of every log-probability: two roundings, never above 0 */
+static inline float row_logprob(float x, float max, float log_norm)
+{
+    return (x - max) - log_norm;
+}
+
+/* the NaN of every result */
+static inline float row_nan(void)
+{
+    uint32_t bits = 0x7FC00000U;
+    float nan;
+    memcpy(&nan, &bits, sizeof nan);
+    return nan;
+}
+#endif

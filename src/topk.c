@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Sorting and merging of top-k candidates. No allocation; stack bounded by the radix sort's counters. */
+#include "topk.h"
+#include <math.h>
+
+static uint64_t get(const topk *t, size_t i)
+{
+    float x;
+    int32_t id;
+    memcpy(&x, t->logit + i * sizeof x, sizeof x);
+    memcpy(&id, t->id + i * sizeof id, sizeof id);
+    return topk_key(x, id);
+}
+
+static void put(topk *t, size_t i, uint64_t key)
+{
+    float x = topk_key_logit(key);
+    int32_t id = topk_key_id(key);
+    memcpy(t->logit + i * sizeof x, &x, sizeof x);
+    memcpy(t->id + i * sizeof id, &id, sizeof id);
+}
+
+void topk_init(topk *t, void *logit, void *id, size_t k)
+{
+    topk fresh = {logit, id, k, 0, -INFINITY, INT32_MAX, 1};
+    *t = fresh;
+}
+
+/* largest first */
+static void sort_insertion(uint64_t *key, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        uint64_t x = key[i];
+        size_t j = i;
+        for (; j > 0 && key[j - 1] < x; j--) {
+            key[j] = key[j - 1];
+        }
+        key[j] = x;
+    }
+}
+
+enum { RUN = 16 };
+
+/* merge sort, largest first: runs by insertion, then merged back and forth between key and scratch */
+static void sort_keys(uint64_t *key, uint64_t *scratch, size_t n)
+{
+    for (size_t i = 0; i < n; i += RUN) {
+        sort_insertion(key + i, n - i < RUN ? n - i : RUN);
+    }
+    uint64_t *from = key, *to = scratch;
+    for (size_t width = RUN; width < n; width *= 2) {
+        for (size_t i = 0; i < n; i += 2 * width) {
+            size_t a = i, mid = i + width < n ? i + width : n;
+            size_t b = mid, end = mid + width < n ? mid + width : n;
+            for (size_t o = i; o < end; o++) {
+                int first = b == end || (a < mid && from[a] > from[b]);
+                to[o] = first ? from[a] : from[b];
+                a += (size_t)first;
+                b += (size_t)!first;
+            }
+        }
+        uint64_t *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != key) {
+        memcpy(key, from, n * sizeof *key);
+    }
+}
+
+/* In-place radix sort of list items low .. high - 1 by the key's byte at `shift` and below, largest first. Its depth is at
+ * most 8, one for each byte of the key. */
+static void sort_radix(topk *t, size_t low, size_t high, int shift)
+{
+    if (high - low <= 4 * RUN) {
+        uint64_t few[4 * RUN];
+        for (size_t i = low; i < high; i++) {
+            few[i - low] = get(t, i);
+        }
+        sort_insertion(few, high - low);
+        for (size_t i = low; i < high; i++) {
+            put(t, i, few[i - low]);
+        }
+        return;
+    }
+    uint32_t start[256] = {0}, end[256];
+    for (size_t i = low; i < high; i++) {
+        start[255 - (get(t, i) >> shift & 255)]++;
+    }
+    uint32_t sum = 0;
+    for (int b = 0; b < 256; b++) {
+        uint32_t count = start[b];
+        start[b] = sum;
+        sum += count;
+        end[b] = sum;
+    }
+    for (size_t b = 0; b < 256; b++) {
+        while (start[b] < end[b]) {
+            uint64_t key = get(t, low + start[b]);
+            size_t home = 255 - (key >> shift & 255);
+            while (home != b) {
+                uint64_t other = get(t, low + start[home]);
+                put(t, low + start[home]++, key);
+                key = other;
+                home = 255 - (key >> shift & 255);
+            }
+            put(t, low + start[b]++, key);
+        }
+    }
+    for (size_t b = 0, from = 0; b < 256 && shift > 0; from = end[b], b++) {
+        if (end[b] - from > 1) {
+            sort_radix(t, low + from, low + end[b], shift - 8);
+        }
+    }
+}
+
+void topk_sort(topk *t)
+{
+    if (!t->sorted) {
+        sort_radix(t, 0, t->n, 56);
+        t->sorted = 1;
+    }
+}
+
+static void set_limit(topk *t)
+{
+    if (t->n == t->k) {
+        uint64_t last = get(t, t->k - 1);
+        t->limit = topk_key_logit(last);
+        t->limit_id = topk_key_id(last);
+    }
+}
+
+/* the sorted keys into the sorted list, from the back, where little moves */
+static void merge(topk *t, const uint64_t *key, size_t n)
+{
+    size_t total = t->n + n, kept = total < t->k ? total : t->k;
+    size_t a = t->n, b = n;
+    /* drop the worst until what is left fits */
+    for (size_t drop = total - kept; drop > 0; drop--) {
+        if (b == 0 || (a > 0 && get(t, a - 1) < key[b - 1])) {
+            a--;
+        } else {
+            b--;
+        }
+    }
+    t->n = kept;
+    for (size_t o = kept; b > 0; o--) {
+        uint64_t last = a > 0 ? get(t, a - 1) : 0;
+        if (a > 0 && last < key[b - 1]) {
+            put(t, o - 1, last);
+            a--;
+        } else {
+            put(t, o - 1, key[b - 1]);
+            b--;
+        }
+    }
+}
+
+void topk_offer(topk *t, uint64_t *key, uint64_t *scratch, size_t n)
+{
+    if (t->k == 0 || n == 0) {
+        return;
+    }
+    if (t->n == 0 || !t->sorted) {
+        /* not enough yet to be worth an order */
+        size_t room = t->k - t->n;
+        if (n < room) {
+            for (size_t i = 0; i < n; i++) {
+                put(t, t->n++, key[i]);
+            }
+            t->sorted = 0;
+            return;
+        }
+    }
+    topk_sort(t);
+    sort_keys(key, scratch, n);
+    merge(t, key, n);
+    set_limit(t);
+}
+
+float topk_bound(const float *x, size_t n, size_t k)
+{
+    int32_t ordered[1024];
+    for (size_t i = 0; i < n; i++) {
+        int32_t b;
+        float canonical = x[i] + 0.0F;
+        memcpy(&b, &canonical, sizeof b);
+        ordered[i] = b ^ (int32_t)((uint32_t)(b >> 31) >> 1);
+    }
+    /* the largest bound that k of them reach, bit by bit */
+    int32_t low = INT32_MIN;
+    for (uint32_t step = 1U << 31; step != 0; step >>= 1) {
+        int32_t at = (int32_t)((uint32_t)low + step);
+        uint32_t reach = 0;
+        for (size_t i = 0; i < n; i++) {
+            reach += ordered[i] >= at;
+        }
+        low = reach >= k ? at : low;
+    }
+    int32_t b = low ^ (int32_t)((uint32_t)(low >> 31) >> 1);
+    float bound;
+    memcpy(&bound, &b, sizeof bound);
+    return bound;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The k largest (logit, id) of what was seen, in the caller's memory: largest first, ties lowest id first.
+ *
+ * Candidates come a block at a time, as 64-bit keys that sort like the pairs. While fewer than k were seen they are only
+ * appended; then the list is kept sorted and each block's sorted candidates are merged into it. */
+#ifndef LP_TOPK_H
+#define LP_TOPK_H
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef struct topk {
+    unsigned char *logit, *id; /* k floats and k int32, at any alignment */
+    size_t k, n;
+    float limit;      /* the k-th best once there are k, else -inf */
+    int32_t limit_id; /* its id */
+    int sorted;
+} topk;
+
+/* Larger float, then lower id, gives the larger key. Both zeros give one key. */
+static inline uint64_t topk_key(float x, int32_t id)
+{
+    float canonical = x + 0.0F;
+    uint32_t b;
+    memcpy(&b, &canonical, sizeof b);
+    b ^= (uint32_t)((int32_t)b >> 31) | 0x80000000U;
+    return (uint64_t)b << 32 | (uint32_t)~id;
+}
+
+static inline float topk_key_logit(uint64_t key)
+{
+    uint32_t b = (uint32_t)(key >> 32);
+    b ^= b & 0x80000000U ? 0x80000000U : 0xFFFFFFFFU;
+    float x;
+    memcpy(&x, &b, sizeof x);
+    return x;
+}
+
+static inline int32_t topk_key_id(uint64_t key)
+{
+    return (int32_t)~(uint32_t)key;
+}
+
+void topk_init(topk *t, void *logit, void *id, size_t k);
+
+/* Offers keys, in any order (they are sorted in place; scratch has as many). Keys that do not get in are dropped. */
+void topk_offer(topk *t, uint64_t *key, uint64_t *scratch, size_t n);
+
+/* Sorts what is there. */
+void topk_sort(topk *t);
+
+/* Of n <= 1024 floats, the k-th largest, 1 <= k <= n: a bound from below for the k-th largest of a set they are from. */
+float topk_bound(const float *x, size_t n, size_t k);
+#endif
