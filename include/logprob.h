@@ -137,10 +137,10 @@ typedef struct lp_mass { double log_kept, kept, tail; double reserved[2]; } lp_m
  * LP_MASS_EXCESS) give the mass {0, 1, 0}, while out is still divided by the whole sum, so that it sums to 1.
  * The set is one row: NaN in it gives NaN everywhere (out and mass), LP_ERR_NAN; else +inf the same, LP_ERR_INF; without
  * mass (all -inf) out is NaN, mass {-inf, 0, 1}, LP_ERR_EMPTY. A -inf entry beside others gives -inf. Ties: no role.
- * Accuracy, found / proven: out 0.5000000 ulp / 0.5 ulp + 2^-25 ulp, also near 0. With q = 1 - e^largest entry: tail
- * within 1.3e-16 q / 4.5e-16 q, so that a kept of 1 - 1e-9 gives a tail of 1e-9 to 1.3e-7 / 4.5e-7 relative, and to 2e-16
- * where one entry has nearly all the mass; kept 3e-16 / 1e-15 relative; log_kept 3e-16 / 1e-15 (1 + |log_kept|) absolute,
- * and where kept > 1/2 within (tail's error) / kept of the exact value.
+ * Accuracy, found / proven. out: 0.5000001 ulp ({-0x1.910a85p+5, ...} of two entries) / 0.5 ulp + 2^-22 ulp, also near 0.
+ * tail, with q = 1 - e^(largest entry): 2.1e-16 q / 4.5e-16 q, so that a kept of 1 - 1e-9 gives a tail of 1e-9 to
+ * 1e-7 / 4.5e-7 relative, and to 4.5e-16 where one entry has nearly all the mass. kept: 3.3e-16 / 1e-15 relative (above
+ * 2^-1022). log_kept: 1.1e-16 / 1e-15 times (1 + |log_kept| + ln n), and where kept > 1/2 within (tail's error) / kept.
  * Aliasing: out == logprob is allowed, no other overlap. Alignment: that of float. Reentrant; any thread.
  * Status: LP_OK; LP_ERR_ARG (logprob NULL with n > 0; more than LP_MASS_EXCESS above 1); LP_ERR_NAN, LP_ERR_INF,
  * LP_ERR_EMPTY as above.
@@ -155,7 +155,7 @@ LP_API lp_status lp_renormalize   (const float *logprob, size_t n, float *out, l
  * Range: [-inf, 0]; a label without entries, or with none but -inf, gives -inf and LP_OK. A label whose entries sum to more
  * than 1 (within LP_MASS_EXCESS) gives 0. NaN in a label gives NaN for that label alone, LP_ERR_NAN; else +inf NaN,
  * LP_ERR_INF; the call returns the status of the lowest bad label. Order of the entries: no role.
- * Accuracy, found / proven: 0.5 ulp + 1.4e-16 / 0.5 ulp + 1e-15 (1 + |out|).
+ * Accuracy, found and proven: 0.5 ulp + 1e-15 (1 + |out| + ln n).
  * Time: O(n * ceil(labels / 32) + labels), twice that above 32 labels. No memory.
  * Aliasing: none. Alignment: that of float and int32_t. Reentrant; any thread.
  * Status: LP_OK; LP_ERR_ARG (NULL where something must be read or written; label[i] >= labels; a label more than
@@ -175,8 +175,8 @@ LP_API lp_status lp_label_logprob (const float *logprob, const int32_t *label /*
  * Nats; 0 <= lower <= upper <= ln vocab, but for rounding (1e-13 relative).
  * Slack: both bounds give way to the rounding of the entries: each logprob may be off by 2.4e-7 of itself plus 4e-7 times the
  * sum of the others' probabilities plus 2^-126, which covers what this library returns. The entropy of the exact distribution
- * is then always inside; the extremal distributions attain the bounds to 2e-6 (1 + ln vocab) relative to the bound. Logprobs
- * rounded more coarsely (by bf16, by printing) move the bounds as much as their rounding moves the entropy.
+ * is then always inside; the extremal distributions attain the bounds to 1e-6 (20 + ln vocab - smallest logprob) relative, or
+ * 1e-34. Logprobs rounded more coarsely (by bf16, by printing) move the bounds as much as their rounding moves the entropy.
  * NaN in the set gives NaN, LP_ERR_NAN; +inf NaN, LP_ERR_INF; all -inf, or vocab == 0, NaN, LP_ERR_EMPTY. Ties: no role.
  * Aliasing: none. Alignment: that of float and double. Reentrant; any thread.
  * Status: LP_OK; LP_ERR_ARG (logprob NULL with n > 0; n > vocab; vocab > INT32_MAX; the entries sum to more than
@@ -190,7 +190,7 @@ LP_API lp_status lp_partial_entropy(const float *logprob, size_t n, size_t vocab
  * Range: [0, 1] for logprobs; a positive entry (a ratio of probabilities, or rounding) gives its exp, +inf from 88.73 on;
  * -inf gives 0. NaN gives NaN, LP_ERR_NAN; +inf gives NaN, LP_ERR_INF: each entry is a row of its own, the lowest bad one is
  * returned. Ties: no role.
- * Accuracy, found / proven: 0.5000000 / 0.5 + 2^-27 ulp (subnormal results included).
+ * Accuracy: 0.5 ulp for every float from -105 to 0, subnormal results included (exhaustive); 0.5 + 2^-27 ulp proven.
  * Aliasing: prob == logprob is allowed, no other overlap. Alignment: that of float. Reentrant; any thread.
  * Status: LP_OK; LP_ERR_ARG (a NULL with n > 0); LP_ERR_NAN, LP_ERR_INF. */
 LP_API lp_status lp_exp           (const float *logprob, size_t n, float *prob);
