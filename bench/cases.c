@@ -220,8 +220,17 @@ static void job_name(const bench_job *job, char *out, size_t bytes)
              kind, note, !job->cold && job->rows == BATCH ? "/batch64" : "", job->cold ? "/cold" : "");
 }
 
+/* Scalar is bound by arithmetic, warm or cold, and takes 64 rows a long time: cold only where it is all there is. */
+static int tedious(const bench_job *job)
+{
+    lp_isa isa[4];
+    return job->cold && strcmp(job->subject, "scalar") == 0 && host_isas(isa) > 1 && strcmp(job->family, "scan") != 0;
+}
+
 void job_add(const bench_job *job)
 {
+    if (tedious(job))
+        return;
     bench_job *own = bench_alloc(sizeof *own);
     char name[200], *subject = bench_alloc(strlen(job->subject) + 1);
     *own = *job;

@@ -70,9 +70,11 @@ AVX512 static float sum_avx512(const float *x, size_t n, float m)
     return sum;
 }
 
+static int wide; /* set once: asking the library for its ISAs may cost a CPUID, microseconds in a virtual machine */
+
 static float row_logsumexp(const float *x, size_t n)
 {
-    if (peer_isa() == LP_ISA_AVX512) {
+    if (wide) {
         float m = max_avx512(x, n);
         return m + logf(sum_avx512(x, n, m));
     }
@@ -82,6 +84,7 @@ static float row_logsumexp(const float *x, size_t n)
 
 static int usable(void)
 {
+    wide = peer_isa() == LP_ISA_AVX512;
     return lp_isa_supported(LP_ISA_AVX2);
 }
 

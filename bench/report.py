@@ -23,6 +23,7 @@ JOBS = {
     "entropy": "entropy",
     "kl": "KL divergence",
 }
+SHAPES = {(), ("k20",), ("cold",), ("k20", "cold")}  # the plain cases that pictures and headline show
 
 
 def slug(cpu):
@@ -126,7 +127,7 @@ def headline(cases):
     for family, title in JOBS.items():
         for cold in (False, True):
             found = [c for c in cases if c.family == family and c.dtype == "f32" and c.vocab == 128256 and c.ours
-                     and c.shape in ((), ("k20",), ("cold",), ("k20", "cold")) and c.cold == cold]
+                     and c.shape in SHAPES and c.cold == cold]
             best = next((c for isa in isas for c in found if c.subject == isa), None)
             if not best:
                 continue
@@ -171,7 +172,7 @@ def markdown(result, cases, base):
 # ---- pictures -------------------------------------------------------------------------------------------------------
 # Colours with enough contrast on white and on near-black; the background stays transparent.
 GREY = "#7f868d"
-COLOUR = {"avx512": "#2f7fd1", "avx2": "#d9772b", "neon": "#2f7fd1", "scalar": "#3d9a5f", "peer": "#b65fc4"}
+COLOUR = {"avx512": "#2f7fd1", "avx2": "#d9772b", "neon": "#2f7fd1", "scalar": "#3d9a5f", "peer": "#b65fc4", "limit": "#c29a1b"}
 
 
 def terminals(width, height):
@@ -192,8 +193,7 @@ def block(name, rows):
 
 def panel_series(cases, family, cold):
     """(label, colour, dash, [(vocab, ns per element)]) of every line of one panel."""
-    shapes = {(), ("k20",), ("cold",), ("k20", "cold")}
-    rows = [c for c in cases if c.dtype == "f32" and c.cold == cold and c.shape in shapes]
+    rows = [c for c in cases if c.dtype == "f32" and c.cold == cold and c.shape in SHAPES]
     series = []
     for isa in OURS:
         own = sorted((c.vocab, c.middle("ns_per_item")) for c in rows if c.family == family and c.subject == isa)
@@ -217,71 +217,106 @@ def panel_series(cases, family, cold):
 
 
 def vocab_plot(cases, path, title):
+    """One panel per job, warm above cold, and one legend below them all."""
     families = [f for f in ("logsumexp", "log_softmax", "score") if any(c.family == f and c.ours for c in cases)]
-    panels = [(f, cold) for cold in (False, True) for f in families]
-    panels = [(f, cold, panel_series(cases, f, cold)) for f, cold in panels]
+    panels = [(f, cold, panel_series(cases, f, cold)) for cold in (False, True) for f in families]
     panels = [p for p in panels if p[2]]
-    columns = max(1, len(families))
-    lines = len(panels) // columns + (len(panels) % columns > 0)
-    script = []
-    for kind, terminal in terminals(400 * columns, 60 + 330 * lines):
-        script += [terminal, f"set output '{path}-vocab.{kind}'", common(),
-                   "set logscale xy", "set format x '%.0s%c'", "set xlabel 'vocabulary'", "set ylabel 'ns per element'",
-                   "set xtics (256, '4k' 4096, '32k' 32000, '128k' 128256, '256k' 262144)",
-                   f"set multiplot layout {lines},{columns} title \"{title}\" textcolor rgb '{GREY}'"]
+    if not panels:
+        return ""
+    columns, lines = len(families), len({cold for _, cold, _ in panels})
+    width, height = 400 * columns, 110 + 320 * lines
+    script, legend = [], {}
+    for _, _, series in panels:
+        for label, colour, dash, _ in series:
+            legend[label] = line_style(colour, dash)
+    for kind, terminal in terminals(width, height):
+        script += [terminal, f"set output '{path}-vocab.{kind}'", common(), "unset key", "set logscale xy",
+                   f"set multiplot title \"{title}\" textcolor rgb '{GREY}'", "set ylabel offset 1,0",
+                   "set ytics (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)", "set size %g,%g"
+                   % (1 / columns, 320 / height)]
         for i, (family, cold, series) in enumerate(panels):
-            script.append(f"set title '{family.replace('_', '-')}{' (top 20)' if family == 'score' else ''}, "
-                          f"{'cold' if cold else 'warm'}'")
-            top = 10 ** 0.0
             values = [ns for s in series for _, ns in s[3]]
-            low, high = min(values), max(values)
-            script.append(f"set yrange [{low / 1.6:.4g}:{high * 6:.4g}]; set key top left maxrows 4 samplen 2 width -1")
-            script.append("set xrange [20000:400000]" if cold else "set xrange [180:400000]")
+            script += [f"set origin {families.index(family) / columns:g},{(60 + (0 if cold else 320 * (lines - 1))) / height:g}",
+                       f"set title '{job_title(family)}, {'cold' if cold else 'warm'}'",
+                       "set ylabel 'ns per element'", "set xlabel 'vocabulary'",
+                       f"set yrange [{min(values) / 1.4:.4g}:{max(values) * 1.4:.4g}]",
+                       "set xrange [25000:330000]" if cold else "set xrange [180:400000]",
+                       "set xtics ('32,000' 32000, '128,256' 128256, '262,144' 262144)" if cold else
+                       "set xtics ('256' 256, '4,096' 4096, '32,000' 32000, '' 128256, '262,144' 262144)"]
             plots = []
             for j, (label, colour, dash, points) in enumerate(series):
                 script.append(block(f"p{i}_{j}", [f"{v} {ns}" for v, ns in points]))
-                style = "lines" if colour == GREY else "linespoints"
-                point = "" if style == "lines" else " pointtype 7 pointsize 0.45"
-                plots.append(f"$p{i}_{j} using 1:2 with {style} linecolor rgb '{colour}' dashtype {dash} "
-                             f"linewidth 1.6{point} title '{label}'")
+                plots.append(f"$p{i}_{j} using 1:2 {line_style(colour, dash)} notitle")
             script.append("plot " + ", ".join(plots))
-        script += ["unset multiplot", "unset output", "reset"]
+        script += ["set origin 0,0", f"set size 1,{60 / height:g}", "unset border", "unset tics", "unset xlabel",
+                   "unset ylabel", "unset title", "unset grid", "set lmargin 0", "set rmargin 0", "set tmargin 0",
+                   "set bmargin 0", "set yrange [1:2]",
+                   f"set key at graph 0.5,0.5 center center horizontal maxrows 1 samplen 3 width 1 textcolor rgb '{GREY}'",
+                   "plot " + ", ".join(f"NaN {style} title '{label}'" for label, style in legend.items()),
+                   "unset multiplot", "unset output", "reset"]
     return "\n".join(script)
 
 
+def line_style(colour, dash):
+    points = "lines" if colour == GREY else "linespoints"
+    symbol = "" if colour == GREY else " pointtype 7 pointsize 0.45"
+    return f"with {points} linecolor rgb '{colour}' dashtype {dash} linewidth 1.6{symbol}"
+
+
+def job_title(family):
+    return family.replace("_", "-") + (" (all, top 20)" if family == "score" else "")
+
+
+def bars_of(cases, family, cold):
+    """(us per row, label, colour) at V = 128,256, fastest first, limits included."""
+    bars = []
+    for c in cases:
+        if c.vocab != 128256 or c.dtype != "f32" or c.cold != cold or c.shape not in SHAPES:
+            continue
+        if c.family == family:
+            label = ("logprob " if c.ours else "") + c.subject.replace("_", "-")
+            bars.append((c.us_per_row(), label, COLOUR[c.subject] if c.ours else GREY))
+        elif c.family == "memcpy" and family == "log_softmax":
+            bars.append((c.us_per_row(), "limit: memcpy", COLOUR["limit"]))
+    scans = [c.us_per_row() for c in cases
+             if c.family == "scan" and c.vocab == 128256 and c.dtype == "f32" and c.cold == cold]
+    if bars and scans:
+        bars.append((min(scans), "limit: read once", COLOUR["limit"]))
+    return sorted(bars)
+
+
 def peers_plot(cases, path, title):
-    """Horizontal bars, one panel per job, time as a ratio to the read-only scan of the same run."""
+    """Horizontal bars from zero, one panel per job, warm above cold."""
     families = [f for f in ("logsumexp", "log_softmax", "score") if any(c.family == f and c.peer for c in cases)]
-    panels = []
-    for family in families:
-        found = [c for c in cases if c.family == family and c.vocab == 128256 and c.dtype == "f32"
-                 and c.shape in ((), ("k20",))]
-        found.sort(key=lambda c: c.us_per_row(), reverse=True)
-        if found:
-            panels.append((family, found))
-    if not panels:
+    lines = [[(f, cold, bars_of(cases, f, cold)) for f in families] for cold in (False, True)]
+    lines = [line for line in lines if any(bars for _, _, bars in line)]
+    if not lines:
         return ""
-    most = max(len(found) for _, found in panels)
+    heights = [76 + 24 * max(len(bars) for _, _, bars in line) for line in lines]
+    width, height = 420 * len(families), 40 + sum(heights)
     script = []
-    for kind, terminal in terminals(420 * len(panels), 90 + 34 * most):
+    for kind, terminal in terminals(width, height):
         script += [terminal, f"set output '{path}-peers.{kind}'", common(), "set style fill solid 1.0 noborder",
-                   "set border 1", "set boxwidth 0.7", "unset key", "set grid noytics",
-                   f"set multiplot layout 1,{len(panels)} title \"{title}\" textcolor rgb '{GREY}'"]
-        for i, (family, found) in enumerate(panels):
-            script.append(block(f"b{i}", [
-                f"{j} {c.us_per_row():.4g} \"{('logprob ' if c.ours else '') + c.subject.replace('_', '-')}\" "
-                f"{int(COLOUR[c.subject if c.ours else 'peer'][1:], 16) if c.ours else int(GREY[1:], 16)} "
-                f"\"{number(c.us_per_row())} us\"" for j, c in enumerate(found)]))
-            high = max(c.us_per_row() for c in found)
-            low = min(c.us_per_row() for c in found)
-            script += [f"set title '{family.replace('_', '-')}{' (top 20)' if family == 'score' else ''}, V = 128,256'",
-                       "set xlabel 'us per row, warm (log scale)'", "unset ylabel",
-                       f"set logscale x; set xrange [{low / 3:.4g}:{high * 4:.4g}]", "set format x '%g'",
-                       f"set yrange [-0.6:{most - 0.4}]",
-                       "set ytics scale 0",
-                       f"plot $b{i} using ({low / 3:.4g}):1:({low / 3:.4g}):2:($1-0.35):($1+0.35):4:ytic(3) "
-                       "with boxxyerror linecolor rgb variable notitle, "
-                       f"$b{i} using 2:1:5 with labels left offset 0.6,0 textcolor rgb '{GREY}' notitle"]
+                   "unset border", "unset key", "unset grid", "unset xtics", "set ytics scale 0",
+                   "set lmargin 19", "set rmargin 2", "set tmargin 2", "set bmargin 1",
+                   f"set multiplot title \"{title}\" textcolor rgb '{GREY}'"]
+        below = sum(heights)
+        for number_of_line, line in enumerate(lines):
+            most = max(len(bars) for _, _, bars in line)
+            below -= heights[number_of_line]
+            for column, (family, cold, bars) in enumerate(line):
+                if not bars:
+                    continue
+                name = f"b{number_of_line}_{column}"
+                rows = [f"{most - j} {us:.5g} \"{label}\" {int(colour[1:], 16)} \"{number(us)} us\""
+                        for j, (us, label, colour) in enumerate(bars)]
+                script += [block(name, rows), f"set origin {column / len(families):g},{(10 + below) / height:g}",
+                           f"set size {1 / len(families):g},{heights[number_of_line] / height:g}",
+                           f"set title '{job_title(family)}, {'64 rows, cold' if cold else 'one row, warm'}'",
+                           f"set xrange [0:{bars[-1][0] * 1.3:.5g}]", f"set yrange [0.4:{most + 0.6}]",
+                           f"plot ${name} using (0):1:(0):2:($1-0.36):($1+0.36):4:ytic(3) with boxxyerror "
+                           f"linecolor rgb variable notitle, ${name} using 2:1:5 with labels left offset 0.6,0 "
+                           f"textcolor rgb '{GREY}' notitle"]
         script += ["unset multiplot", "unset output", "reset"]
     return "\n".join(script)
 

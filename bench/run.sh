@@ -38,9 +38,9 @@ unset LOGPROB_ISA LOGPROB_BENCH_PEER_ISA
 raw=$(mktemp -d)
 trap 'rm -rf "$raw"' EXIT
 
-# Random interleaving: repetitions of ours and of the peers alternate, so that a slow minute hits all of them.
+# measure NAME FILTER. Random interleaving: repetitions of ours and of the peers alternate, so that a slow minute hits all of them.
 measure() {
-    echo "run.sh: timing on core $LOGPROB_BENCH_CORE: $2" >&2
+    echo "run.sh: timing on core $LOGPROB_BENCH_CORE: $1, $reps repetitions of $seconds s" >&2
     "$program" --benchmark_filter="$2" --benchmark_repetitions="$reps" --benchmark_min_time="$seconds" \
         --benchmark_enable_random_interleaving=true --benchmark_out="$raw/$1.json" --benchmark_out_format=json \
         >/dev/null 2>"$raw/stderr" || { cat "$raw/stderr" >&2; exit 1; }
