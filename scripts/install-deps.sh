@@ -10,10 +10,11 @@ cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
 packages_build='gcc libc6-dev cmake ninja-build pkg-config libsleef-dev libjansson-dev'
-packages_test='check libmpfr-dev'
+packages_test='check libmpfr-dev python3'
 packages_arm='gcc-aarch64-linux-gnu g++-aarch64-linux-gnu clang qemu-user
     libsleef-dev:arm64 libjansson-dev:arm64 check:arm64 libmpfr-dev:arm64'
-packages_ci='g++ clang clang-format-14 libclang-rt-14-dev shellcheck binutils dpkg-dev man-db'
+packages_ci='g++ clang clang-format-14 libclang-rt-14-dev shellcheck binutils dpkg-dev man-db
+    libbenchmark-dev valgrind'
 
 packages_of() {
     case $1 in
