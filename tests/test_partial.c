@@ -529,33 +529,61 @@ END_TEST
 
 /* ---- what answer extraction from chat responses needs ------------------------------------------------------------
  * The options of LM Deluge's extract_prob: the sampled token alone or the top logprobs, normalised over them or not, the
- * complement for yes/no questions, at any position. */
+ * complement of what was found instead (yes/no questions), at any position. */
+enum { TOP = 4 };
 typedef struct position {
-    const char *token[4]; /* token[0] was sampled, and is in the list */
-    float logprob[4];
+    const char *token[TOP]; /* token[0] was sampled, and is in the list */
+    float logprob[TOP];
 } position;
+typedef struct options {
+    bool use_top, normalize, complement;
+} options;
 
-static double extract(const position *at, const char *const *spellings, bool use_top, bool normalize, bool complement)
+static bool is_spelling(const char *token, const char *const *spellings)
 {
-    float set[4], chosen[4];
-    size_t m = 0;
-    const size_t n = use_top ? 4 : 1;
-    if (normalize) {
-        ck_assert_int_eq(lp_renormalize(at->logprob, n, set, NULL), LP_OK);
-    } else {
-        memcpy(set, at->logprob, sizeof set);
-    }
-    for (size_t i = 0; i < n; i++) {
-        for (const char *const *s = spellings; *s; s++) {
-            if (strcmp(*s, at->token[i]) == 0) {
-                chosen[m++] = set[i];
-                break;
-            }
+    for (; *spellings; spellings++) {
+        if (strcmp(token, *spellings) == 0) {
+            return true;
         }
     }
-    lp_mass mass;
-    ck_assert_int_eq(lp_renormalize(chosen, m, NULL, &mass), m ? LP_OK : LP_ERR_EMPTY);
-    return complement ? mass.tail : mass.kept;
+    return false;
+}
+
+static double extract(const position *at, const char *const *spellings, options o)
+{
+    float set[TOP], pool;
+    int32_t label[TOP];
+    const size_t n = o.use_top ? TOP : 1;
+    memcpy(set, at->logprob, sizeof set);
+    if (o.use_top && o.normalize) {
+        ck_assert_int_eq(lp_renormalize(set, n, set, NULL), LP_OK);
+    }
+    for (size_t i = 0; i < n; i++) {
+        label[i] = is_spelling(at->token[i], spellings) ? 0 : -1;
+    }
+    ck_assert_int_eq(lp_label_logprob(set, label, n, 1, &pool), LP_OK);
+    lp_mass found, sampled;
+    lp_renormalize(&pool, 1, NULL, &found);
+    lp_renormalize(at->logprob, 1, NULL, &sampled);
+    if (pool > -INFINITY || !o.complement || (o.use_top && o.normalize)) {
+        return found.kept;
+    }
+    return o.use_top ? found.tail : sampled.tail;
+}
+
+/* the same, written out in double */
+static double extract_plainly(const position *at, const char *const *spellings, options o)
+{
+    if (!o.use_top) {
+        const double p = exp((double)at->logprob[0]);
+        return is_spelling(at->token[0], spellings) ? p : o.complement ? 1 - p : 0;
+    }
+    double all = 0, found = 0;
+    for (size_t i = 0; i < TOP; i++) {
+        all += exp((double)at->logprob[i]);
+        found += is_spelling(at->token[i], spellings) ? exp((double)at->logprob[i]) : 0;
+    }
+    return o.normalize ? found / all : found > 0 || !o.complement ? found : 1 - found;
 }
 
 START_TEST(extract_prob)
@@ -566,21 +594,14 @@ START_TEST(extract_prob)
         {{"No", " no", "NO", "nope"}, {-1e-9F, -30, -31, -32}},
     };
     static const char *const yes[] = {"Yes", " yes", "YES", NULL}, *const no[] = {"No", " no", "NO", NULL};
-    const position *p = &response[1];
-    const double all = exp(-0.5) + exp(-1.5) + exp(-3) + exp(-4), pooled = exp(-0.5) + exp(-3);
-    const double tiny = 2e-7;
-    ck_assert_double_eq_tol(extract(p, yes, false, false, false), exp(-0.5), tiny);
-    ck_assert_double_eq_tol(extract(p, yes, false, false, true), 1 - exp(-0.5), tiny);
-    ck_assert_double_eq_tol(extract(p, yes, true, false, false), pooled, tiny);
-    ck_assert_double_eq_tol(extract(p, yes, true, true, false), pooled / all, tiny);
-    ck_assert_double_eq_tol(extract(p, yes, true, true, true), 1 - pooled / all, tiny);
-    ck_assert_double_eq_tol(extract(p, no, true, true, false), exp(-1.5) / all, tiny);
-    ck_assert_double_eq(extract(p, no, false, false, false), 0); /* not the sampled token */
-    ck_assert_double_eq(extract(p, no, false, false, true), 1);
-    ck_assert_double_eq(extract(&response[0], yes, true, false, false), 0);
-    /* P(not no) at another position: 1e-9, where 1 - exp(-1e-9f) in float is 0 */
-    ck_assert_double_eq_tol(extract(&response[2], no, true, false, true) / 1e-9, 1, 2e-4);
-    ck_assert_double_eq_tol(extract(&response[2], no, false, false, true) / 1e-9, 1, 1e-7);
+    for (int i = 0; i < 3 * 2 * 8; i++) {
+        const position *at = &response[i / 16];
+        const char *const *answer = i & 1 ? yes : no;
+        const options o = {i & 2, i & 4, i & 8};
+        ck_assert_double_eq_tol(extract(at, answer, o), extract_plainly(at, answer, o), 2e-7);
+    }
+    /* the complement keeps its digits, where 1 - expf(-1e-9f) is 0 */
+    ck_assert_double_eq_tol(extract(&response[2], yes, (options){.complement = true}) / 1e-9, 1, 1e-7);
 
     /* all positions at once: labels numbered by position, then over each position's labels */
     float flat[12], pool[6];
@@ -595,6 +616,7 @@ START_TEST(extract_prob)
     }
     ck_assert_int_eq(lp_label_logprob(flat, label, 12, 6, pool), LP_OK);
     ck_assert(pool[0] == -INFINITY && pool[1] == -INFINITY && pool[4] == -INFINITY);
+    const double pooled = exp(-0.5) + exp(-3), tiny = 2e-7;
     ck_assert_double_eq_tol(exp((double)pool[2]), pooled, tiny);
     float binary[2];
     ck_assert_int_eq(lp_renormalize(&pool[2], 2, binary, NULL), LP_OK);
