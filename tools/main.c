@@ -2,6 +2,7 @@
 /* The `logprob` program: picks the command. */
 #include "command.h"
 #include "fault.h"
+#include "jsonin.h"
 
 #include <logprob.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@ static int run_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    json_limit_memory((size_t)1 << 30);
     if (argc < 2)
         die("no command given (see logprob --help)");
     int code = EXIT_FINE;

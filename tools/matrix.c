@@ -2,6 +2,7 @@
 /* Logits and token ids out of files. */
 #include "matrix.h"
 #include "npy.h"
+#include "safetensors.h"
 
 #include <inttypes.h>
 #include <stdint.h>
@@ -74,14 +75,34 @@ static int from_npy(const char *path, const npy *array, const matrix_options *op
     return check_vocab(path, out, why);
 }
 
+static int from_safetensors(const char *path, const matrix_options *options, matrix *out, fault *why)
+{
+    if (safetensors_find(path, options->tensor, out, why))
+        return -1;
+    if (options->has_dtype && options->dtype != out->dtype)
+        return fault_set(why, "%s: the tensor is %s; expected %s, as --dtype says", path, dtype_name(out->dtype),
+                         dtype_name(options->dtype));
+    return check_vocab(path, out, why);
+}
+
+/* By its name, but a .npy file is one under any name. */
+static bool is_safetensors(const char *path, const mapped *file)
+{
+    static const char ending[] = ".safetensors";
+    size_t length = strlen(path);
+    return !npy_is(file) && length >= sizeof ending - 1 && !strcmp(path + length - (sizeof ending - 1), ending);
+}
+
 int matrix_open(const char *path, const matrix_options *options, matrix *out, fault *why)
 {
     npy array;
     *out = (matrix){0};
     if (mapped_open(path, &out->file, why))
         return -1;
-    int result = npy_parse(path, out->file, &array, why);
-    if (!result)
+    int result;
+    if (is_safetensors(path, &out->file))
+        result = from_safetensors(path, options, out, why);
+    else if (!(result = npy_parse(path, out->file, &array, why)))
         result = from_npy(path, &array, options, out, why);
     if (result)
         matrix_close(out);
