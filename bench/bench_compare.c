@@ -16,7 +16,7 @@ static void run_compare(bench_job *job)
                          .q_token_logprob = r->c,
                          .p_top = r->i,
                          .q_top = r->j};
-    lp_compare(&job->in, &other, job->token, &out);
+    need_ok(lp_compare(&job->in, &other, job->token, &out));
 }
 
 static void run_kl(bench_job *job)
@@ -25,7 +25,7 @@ static void run_kl(bench_job *job)
     lp_logits other = job->in;
     other.data = job_other(job);
     lp_divergence out = {.kl = kl};
-    lp_compare(&job->in, &other, NULL, &out);
+    need_ok(lp_compare(&job->in, &other, NULL, &out));
 }
 
 /* The scan reads one of the two matrices: a ratio of 2 is this family's floor. */

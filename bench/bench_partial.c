@@ -29,26 +29,26 @@ static void open_partial(bench_job *job)
 static void run_renormalize(bench_job *job)
 {
     lp_mass mass;
-    lp_renormalize(((partial *)job->own)->logprob, job->vocab, job_results()->a, &mass);
+    need_ok(lp_renormalize(((partial *)job->own)->logprob, job->vocab, job_results()->a, &mass));
     bench_sink = (float)mass.tail;
 }
 
 static void run_label(bench_job *job)
 {
     const partial *p = job->own;
-    lp_label_logprob(p->logprob, p->label, job->vocab, LABELS, job_results()->a);
+    need_ok(lp_label_logprob(p->logprob, p->label, job->vocab, LABELS, job_results()->a));
 }
 
 static void run_partial_entropy(bench_job *job)
 {
     double lower, upper;
-    lp_partial_entropy(((partial *)job->own)->logprob, job->vocab, FULL_VOCAB, &lower, &upper);
+    need_ok(lp_partial_entropy(((partial *)job->own)->logprob, job->vocab, FULL_VOCAB, &lower, &upper));
     bench_sink = (float)upper;
 }
 
 static void run_exp(bench_job *job)
 {
-    lp_exp(((partial *)job->own)->logprob, job->vocab, job_results()->a);
+    need_ok(lp_exp(((partial *)job->own)->logprob, job->vocab, job_results()->a));
 }
 
 void register_partial_cases(void)

@@ -6,27 +6,27 @@ enum { GATHERED = 20 };
 
 static void run_logsumexp(bench_job *job)
 {
-    lp_logsumexp(&job->in, job_results()->a);
+    need_ok(lp_logsumexp(&job->in, job_results()->a));
 }
 
 static void run_log_softmax(bench_job *job)
 {
-    lp_log_softmax(&job->in, job->dense, 0);
+    need_ok(lp_log_softmax(&job->in, job->dense, 0));
 }
 
 static void run_entropy(bench_job *job)
 {
-    lp_entropy(&job->in, job_results()->a);
+    need_ok(lp_entropy(&job->in, job_results()->a));
 }
 
 static void run_topk(bench_job *job)
 {
-    lp_topk(&job->in, job->k, job_results()->a, job_results()->i);
+    need_ok(lp_topk(&job->in, job->k, job_results()->a, job_results()->i));
 }
 
 static void run_gather(bench_job *job)
 {
-    lp_gather(&job->in, job->own, job->k, job_results()->a);
+    need_ok(lp_gather(&job->in, job->own, job->k, job_results()->a));
 }
 
 /* What a server's logprobs response needs: logsumexp, entropy, the chosen token's logprob and rank, the top k. */
@@ -39,7 +39,7 @@ static void run_score(bench_job *job)
                      .token_rank = r->i,
                      .top_logprob = r->d,
                      .top_token = r->j};
-    lp_score(&job->in, job->token, job->k, &out);
+    need_ok(lp_score(&job->in, job->token, job->k, &out));
 }
 
 static void open_gather(bench_job *job)

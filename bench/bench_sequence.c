@@ -9,20 +9,20 @@ static lp_sequence sequence[SEQUENCES];
 static void run_score(bench_job *job)
 {
     static const size_t offset[] = {0, 10, 16, 40, BATCH};
-    lp_sequence_score(&job->in, job->token, NULL, offset, SEQUENCES, sequence, job_results()->a);
+    need_ok(lp_sequence_score(&job->in, job->token, NULL, offset, SEQUENCES, sequence, job_results()->a));
 }
 
 /* The case's row stands for the token logprobs; its values do not change the work. */
 static void run_sum(bench_job *job)
 {
     const size_t offset[] = {0, job->vocab / 8, job->vocab / 4, job->vocab / 2, job->vocab};
-    lp_sequence_sum(job->data, NULL, offset, SEQUENCES, sequence);
+    need_ok(lp_sequence_sum(job->data, NULL, offset, SEQUENCES, sequence));
 }
 
 static void run_sum_kept(bench_job *job)
 {
     const size_t offset[] = {0, job->vocab / 8, job->vocab / 4, job->vocab / 2, job->vocab};
-    lp_sequence_sum(job->data, job->own, offset, SEQUENCES, sequence);
+    need_ok(lp_sequence_sum(job->data, job->own, offset, SEQUENCES, sequence));
 }
 
 static void open_keep(bench_job *job)

@@ -22,18 +22,18 @@ static void push(bench_job *job, size_t state, size_t first, size_t n)
     chunk.data = job->data + first;
     chunk.rows = 1;
     chunk.vocab = n;
-    lp_stream_push(shard(job, state), &chunk);
+    need_ok(lp_stream_push(shard(job, state), &chunk));
 }
 
 static void start(bench_job *job, size_t state, size_t first)
 {
-    lp_stream_init(shard(job, state), lp_stream_size(job->k), job->k, (int32_t)first, job->token[0]);
+    need_ok(lp_stream_init(shard(job, state), lp_stream_size(job->k), job->k, (int32_t)first, job->token[0]));
 }
 
 static void finish(bench_job *job)
 {
     lp_row row;
-    lp_stream_finish(shard(job, 0), &row, job_results()->a, job_results()->i);
+    need_ok(lp_stream_finish(shard(job, 0), &row, job_results()->a, job_results()->i));
     bench_sink = row.logsumexp;
 }
 

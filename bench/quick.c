@@ -47,19 +47,19 @@ static void run_memcpy(bench_state *b)
 static void run_logsumexp(bench_state *b)
 {
     lp_logits in = input(b);
-    lp_logsumexp(&in, b->lse);
+    need_ok(lp_logsumexp(&in, b->lse));
 }
 
 static void run_entropy(bench_state *b)
 {
     lp_logits in = input(b);
-    lp_entropy(&in, b->entropy);
+    need_ok(lp_entropy(&in, b->entropy));
 }
 
 static void run_log_softmax(bench_state *b)
 {
     lp_logits in = input(b);
-    lp_log_softmax(&in, b->out, 0);
+    need_ok(lp_log_softmax(&in, b->out, 0));
 }
 
 static void run_score(bench_state *b)
@@ -71,14 +71,14 @@ static void run_score(bench_state *b)
                      .token_rank = b->rank,
                      .top_logprob = b->top_logprob,
                      .top_token = b->top_token};
-    lp_score(&in, b->token, 20, &out);
+    need_ok(lp_score(&in, b->token, 20, &out));
 }
 
 static void score_top(bench_state *b, size_t k)
 {
     lp_logits in = input(b);
     lp_scores out = {.logsumexp = b->lse, .top_logprob = b->top_logprob, .top_token = b->top_token};
-    lp_score(&in, NULL, k, &out);
+    need_ok(lp_score(&in, NULL, k, &out));
 }
 
 static void run_top0(bench_state *b)
@@ -111,7 +111,7 @@ static void run_masked(bench_state *b)
     lp_logits in = input(b);
     in.allowed = b->allowed;
     lp_scores out = {.logsumexp = b->lse, .top_logprob = b->top_logprob, .top_token = b->top_token};
-    lp_score(&in, NULL, 20, &out);
+    need_ok(lp_score(&in, NULL, 20, &out));
 }
 
 /* ---- the sort that lp_score with k = vocab has to beat: (logit, id) pairs, compared inline as std::sort does -------- */

@@ -163,6 +163,14 @@ void *bench_alloc(size_t bytes)
     return memory;
 }
 
+void need_ok(lp_status status)
+{
+    if (status == LP_OK)
+        return;
+    fprintf(stderr, "bench: %s\n", lp_status_string(status));
+    exit(1);
+}
+
 /* sysconf's cache sizes are a glibc extension that reads 0 on many ARM machines. */
 size_t cold_bytes(size_t most)
 {

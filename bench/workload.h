@@ -34,6 +34,9 @@ uint64_t random_bits(uint64_t *state);
 /* Memory without alignment surprises: 64-byte aligned, every page touched. Ends the program when there is none. */
 void *bench_alloc(size_t bytes);
 
+/* Ends the program when a call fails: one that refuses its arguments is fast, and no result. */
+void need_ok(lp_status status);
+
 /* How much a cold measurement walks through: twice the last-level cache, at least 64 MiB, at most `most`. */
 size_t cold_bytes(size_t most);
 

@@ -20,27 +20,27 @@ static void *stream;
 
 static void run_logsumexp(const lp_logits *in)
 {
-    lp_logsumexp(in, one);
+    need_ok(lp_logsumexp(in, one));
 }
 
 static void run_log_softmax(const lp_logits *in)
 {
-    lp_log_softmax(in, dense, 0);
+    need_ok(lp_log_softmax(in, dense, 0));
 }
 
 static void run_entropy(const lp_logits *in)
 {
-    lp_entropy(in, one);
+    need_ok(lp_entropy(in, one));
 }
 
 static void run_topk(const lp_logits *in)
 {
-    lp_topk(in, TOP, top, id);
+    need_ok(lp_topk(in, TOP, top, id));
 }
 
 static void run_gather(const lp_logits *in)
 {
-    lp_gather(in, &token, 1, one);
+    need_ok(lp_gather(in, &token, 1, one));
 }
 
 static void run_score(const lp_logits *in)
@@ -51,7 +51,7 @@ static void run_score(const lp_logits *in)
                      .token_rank = &rank,
                      .top_logprob = top,
                      .top_token = id};
-    lp_score(in, &token, TOP, &out);
+    need_ok(lp_score(in, &token, TOP, &out));
 }
 
 static void run_masked(const lp_logits *in)
@@ -64,13 +64,13 @@ static void run_masked(const lp_logits *in)
 static void run_stream(const lp_logits *in)
 {
     lp_row row;
-    lp_stream_init(stream, lp_stream_size(TOP), TOP, 0, token);
+    need_ok(lp_stream_init(stream, lp_stream_size(TOP), TOP, 0, token));
     for (size_t at = 0; at < VOCAB; at += 5000) {
         lp_logits chunk = {
             .data = (const float *)in->data + at, .rows = 1, .vocab = VOCAB - at < 5000 ? VOCAB - at : 5000};
-        lp_stream_push(stream, &chunk);
+        need_ok(lp_stream_push(stream, &chunk));
     }
-    lp_stream_finish(stream, &row, top, id);
+    need_ok(lp_stream_finish(stream, &row, top, id));
 }
 
 static void run_compare(const lp_logits *in)
@@ -79,7 +79,7 @@ static void run_compare(const lp_logits *in)
     lp_logits q = *in;
     q.data = other;
     lp_divergence out = {.kl = &kl};
-    lp_compare(in, &q, NULL, &out);
+    need_ok(lp_compare(in, &q, NULL, &out));
 }
 
 static const job JOBS[] = {
