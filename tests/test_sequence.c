@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* lp_sequence_sum against exact sums, in any order; and the faults of lp_sequence_score, row by row. */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
 #include "guard.h"
 #include "support.h"
 
@@ -8,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define FILL 0xa5
 
@@ -209,6 +212,38 @@ START_TEST(wide_range)
         expect_bits(&at, 0, x[again.argmin], again.min, "argmin in another order");
     }
     worst_print(&w, "logprob", "2^-52");
+}
+END_TEST
+
+/* More rows than the accumulator's bins have room for without carrying: 2^31 and some, of values whose 24 bits fill the top of
+ * a 32-bit digit. The rows are one piece of memory, mapped again and again. */
+START_TEST(more_rows_than_room)
+{
+    const char *isa = getenv("LOGPROB_ISA");
+    if (test_quick() || sizeof(size_t) < 8 || (isa && strcmp(isa, "scalar") != 0)) {
+        return; /* the same code for every ISA */
+    }
+    const size_t piece = (size_t)1 << 24, pieces = ((size_t)1 << 31) / piece + 1, bytes = piece * sizeof(float);
+    FILE *file = tmpfile();
+    ck_assert(file && ftruncate(fileno(file), (off_t)bytes) == 0);
+    unsigned char *map = mmap(NULL, pieces * bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ck_assert(map != MAP_FAILED);
+    for (size_t i = 0; i < pieces; i++) {
+        const int protection = i == 0 ? PROT_READ | PROT_WRITE : PROT_READ;
+        ck_assert(mmap(map + i * bytes, bytes, protection, MAP_SHARED | MAP_FIXED, fileno(file), 0) != MAP_FAILED);
+    }
+    float *x = (float *)(void *)map;
+    for (size_t t = 0; t < piece; t++) {
+        x[t] = -0x1.fffffep-1F;
+    }
+    const size_t offset[] = {0, piece * pieces};
+    lp_sequence got;
+    const place at = {"lp_sequence_sum", "2^31 rows", offset[1], 0};
+    expect_status(&at, lp_sequence_sum(x, NULL, offset, 1, &got), LP_OK);
+    expect_double(&at, 0, got.logprob, -0x1.fffffep-1 * (double)offset[1], "logprob");
+    expect_double(&at, 0, got.mean, -0x1.fffffep-1, "mean");
+    munmap(map, pieces * bytes);
+    fclose(file);
 }
 END_TEST
 
@@ -437,6 +472,7 @@ static void add_cases(Suite *suite)
     TCase *sum = add_case(suite, "sum");
     tcase_add_test(sum, ragged);
     tcase_add_test(sum, wide_range);
+    tcase_add_test(sum, more_rows_than_room);
     tcase_add_test(sum, special_values);
     tcase_add_test(sum, bad_rows);
     tcase_add_test(sum, arguments);
