@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The caller's surroundings change no bit and are left as found: rounding, flush-to-zero, traps, errno, signals, stacks. */
+#define _GNU_SOURCE
+#include "calls.h"
+#include "forms.h"
+#include "rows.h"
+
+#include <errno.h>
+#include <fenv.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/time.h>
+
+/* The control register with its sticky flags, and the bits in it that flush subnormals (0: this CPU's are not known). */
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#define FLUSH_BITS 0x8040U
+static uint64_t control(void)
+{
+    return _mm_getcsr();
+}
+static void set_control(uint64_t bits)
+{
+    _mm_setcsr((unsigned)bits);
+}
+#elif defined(__aarch64__)
+#define FLUSH_BITS 0x1000000U
+static uint64_t control(void)
+{
+    uint64_t control_bits, flags;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(control_bits));
+    __asm__ volatile("mrs %0, fpsr" : "=r"(flags));
+    return control_bits | flags << 32;
+}
+static void set_control(uint64_t bits)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"(bits & 0xffffffff));
+    __asm__ volatile("msr fpsr, %0" : : "r"(bits >> 32));
+}
+#else
+#define FLUSH_BITS 0U
+static uint64_t control(void)
+{
+    return (uint64_t)fegetround() | (uint64_t)fetestexcept(FE_ALL_EXCEPT) << 32;
+}
+static void set_control(uint64_t bits)
+{
+    fesetround((int)(bits & 0xffffffff));
+}
+#endif
+
+/* The rows that feel it: subnormals, sums, wide mixtures, errors. */
+static const char *const class_names[] = {"normal", "subnormals", "peak_even", "wide_below", "any_bits", "ties_coarse"};
+enum { CLASSES = 6, VOCAB = LP_BLOCK + 300, MAX_CALLS = 64 };
+static matrix rows[CLASSES];
+static results want[CLASSES][MAX_CALLS];
+
+static void make_references(void)
+{
+    for (size_t c = 0; c < CLASSES; c++) {
+        float x[VOCAB];
+        rng r = rng_for("env", c, 0);
+        row_class_named(class_names[c])->fill(x, VOCAB, &r);
+        rows[c] = matrix_new(&forms[0], x, 1, VOCAB, (layout){.side = AT_END}, c);
+        for (size_t i = 0; i < call_count; i++) {
+            results_init(&want[c][i], PLACE_HEAP);
+            calls[i].run(&rows[c].in, c, &want[c][i]);
+        }
+    }
+}
+
+static void check_all_calls(const char *surroundings)
+{
+    results got;
+    results_init(&got, PLACE_HEAP);
+    for (size_t c = 0; c < CLASSES; c++) {
+        for (size_t i = 0; i < call_count; i++) {
+            results_clear(&got);
+            const uint64_t before = control();
+            errno = 12345;
+            calls[i].run(&rows[c].in, c, &got);
+            const bool kept = errno == 12345;
+            const uint64_t after = control();
+            fesetenv(FE_DFL_ENV);
+            const place at = {calls[i].name, surroundings, VOCAB, c};
+            expect_int(&at, 0, kept, true, "errno is left alone");
+            expect_int(&at, 0, (int64_t)after, (int64_t)before, "control bits and flags are left as found");
+            results_expect_equal(&got, &want[c][i], &at);
+            set_control(before);
+        }
+    }
+    results_free(&got);
+    fesetenv(FE_DFL_ENV);
+}
+
+START_TEST(rounding_modes)
+{
+    const int modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
+    make_references();
+    for (size_t i = 0; i < COUNT(modes); i++) {
+        feclearexcept(FE_ALL_EXCEPT);
+        ck_assert_int_eq(fesetround(modes[i]), 0);
+        check_all_calls("another rounding mode");
+    }
+}
+END_TEST
+
+START_TEST(flushed_subnormals)
+{
+    make_references();
+    feclearexcept(FE_ALL_EXCEPT);
+    set_control(control() | FLUSH_BITS);
+    check_all_calls("flush to zero");
+    feclearexcept(FE_ALL_EXCEPT);
+    fesetround(FE_UPWARD);
+    set_control(control() | FLUSH_BITS);
+    check_all_calls("flush to zero, rounding up");
+}
+END_TEST
+
+#if defined(__GLIBC__) && defined(__x86_64__)
+START_TEST(traps)
+{
+    make_references();
+    feclearexcept(FE_ALL_EXCEPT);
+    ck_assert_int_ne(feenableexcept(FE_ALL_EXCEPT), -1);
+    check_all_calls("exceptions that trap");
+}
+END_TEST
+#endif
+
+START_TEST(flags_raised_before)
+{
+    make_references();
+    feraiseexcept(FE_INEXACT | FE_OVERFLOW);
+    check_all_calls("flags raised before");
+}
+END_TEST
+
+/* Check's failure does not cross threads: the functions run there, the comparison is made here. */
+enum { STACK = 64 * 1024 };
+static results small_stack[CLASSES][MAX_CALLS];
+
+static void *run_on_small_stack(void *unused)
+{
+    for (size_t c = 0; c < CLASSES; c++) {
+        for (size_t i = 0; i < call_count; i++) {
+            calls[i].run(&rows[c].in, c, &small_stack[c][i]);
+        }
+    }
+    return unused;
+}
+
+START_TEST(stack_of_64_kib)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    make_references();
+    for (size_t c = 0; c < CLASSES; c++) {
+        for (size_t i = 0; i < call_count; i++) {
+            results_init(&small_stack[c][i], PLACE_HEAP);
+        }
+    }
+    ck_assert_int_eq(pthread_attr_init(&attributes), 0);
+    ck_assert_int_eq(pthread_attr_setstacksize(&attributes, STACK), 0);
+    ck_assert_int_eq(pthread_create(&thread, &attributes, run_on_small_stack, NULL), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    for (size_t c = 0; c < CLASSES; c++) {
+        for (size_t i = 0; i < call_count; i++) {
+            const place at = {calls[i].name, "a stack of 64 KiB", VOCAB, c};
+            results_expect_equal(&small_stack[c][i], &want[c][i], &at);
+        }
+    }
+}
+END_TEST
+
+enum { THREADS = 64 };
+static lp_status thread_status[THREADS];
+static float thread_sums[THREADS];
+
+static void *score_in_thread(void *argument)
+{
+    const size_t me = (size_t)(uintptr_t)argument;
+    for (int i = 0; i < 20; i++) {
+        thread_status[me] = lp_entropy(&rows[0].in, &thread_sums[me]);
+    }
+    return NULL;
+}
+
+START_TEST(threads_at_once)
+{
+    pthread_t thread[THREADS];
+    make_references();
+    for (size_t i = 0; i < THREADS; i++) {
+        ck_assert_int_eq(pthread_create(&thread[i], NULL, score_in_thread, (void *)(uintptr_t)i), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        ck_assert_int_eq(pthread_join(thread[i], NULL), 0);
+        ck_assert_int_eq(thread_status[i], LP_OK);
+        ck_assert(same_bits(thread_sums[i], thread_sums[0]));
+    }
+}
+END_TEST
+
+/* A handler scores while the program scores: both get their bits. */
+static volatile sig_atomic_t handled;
+static results in_handler[MAX_CALLS];
+
+static void score_in_handler(int signal)
+{
+    (void)signal;
+    const size_t i = (size_t)handled % call_count;
+    results_clear(&in_handler[i]);
+    calls[i].run(&rows[0].in, 0, &in_handler[i]);
+    handled++;
+}
+
+START_TEST(signal_handler)
+{
+    make_references();
+    for (size_t i = 0; i < call_count; i++) {
+        results_init(&in_handler[i], PLACE_HEAP);
+    }
+    struct sigaction action = {.sa_handler = score_in_handler};
+    ck_assert_int_eq(sigaction(SIGVTALRM, &action, NULL), 0);
+    const struct itimerval tick = {{0, 2000}, {0, 2000}}, stop = {{0, 0}, {0, 0}};
+    setitimer(ITIMER_VIRTUAL, &tick, NULL);
+    for (int i = 0; i < 200 && handled < 3 * (int)call_count; i++) {
+        for (size_t c = 0; c < call_count; c++) {
+            results got;
+            results_init(&got, PLACE_HEAP);
+            calls[c].run(&rows[1].in, 1, &got);
+            const place at = {calls[c].name, "interrupted by signals", VOCAB, 1};
+            results_expect_equal(&got, &want[1][c], &at);
+            results_free(&got);
+        }
+    }
+    setitimer(ITIMER_VIRTUAL, &stop, NULL);
+    for (size_t c = 0; c < call_count; c++) {
+        if (in_handler[c].regions > 0) {
+            const place at = {calls[c].name, "in a signal handler", VOCAB, 0};
+            results_expect_equal(&in_handler[c], &want[0][c], &at);
+        }
+    }
+    ck_assert_int_gt(handled, 0);
+}
+END_TEST
+
+static void add_cases(Suite *suite)
+{
+    TCase *tcase = add_case(suite, "env");
+    tcase_add_test(tcase, rounding_modes);
+    tcase_add_test(tcase, flushed_subnormals);
+#if defined(__GLIBC__) && defined(__x86_64__)
+    tcase_add_test(tcase, traps);
+#endif
+    tcase_add_test(tcase, flags_raised_before);
+    tcase_add_test(tcase, stack_of_64_kib);
+    tcase_add_test(tcase, threads_at_once);
+    tcase_add_test(tcase, signal_handler);
+}
+
+int main(void)
+{
+    return suite_main("env", add_cases);
+}
