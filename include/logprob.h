@@ -206,7 +206,7 @@ LP_API lp_status lp_exp           (const float *logprob, size_t n, float *prob);
  * other sequences are right, and the call returns the status of the first bad one. `reserved` is written as 0.
  * Sums are exact until one last rounding: up to 2^30 kept rows in a sequence they do not depend on the order of the rows,
  * beyond that the order may touch the last bit. Accuracy, found / proven: logprob 0.5 / 2 ulp of double (where all logprobs
- * have one sign), mean 1 / 3 ulp, perplexity (2 + 3 |mean|) 2^-53 / (2 + 6 |mean|) 2^-53 relative.
+ * have one sign), mean one rounding more, perplexity 1.3 * 2^-53 / 2^-52 relative to e^-mean of the mean that is returned.
  * What others print follows in one line: bits per byte = -logprob / (ln 2 * bytes of the text); bits per token =
  * -mean / ln 2; length-normalised score (GNMT) = logprob / pow((5 + tokens) / 6.0, alpha), or logprob / pow(tokens, alpha);
  * geometric-mean probability = e^mean; of a corpus: sum the logprobs and tokens of its sequences, then e^(-sum / tokens). */
