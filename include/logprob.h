@@ -20,7 +20,7 @@
 #define LP_VERSION_MINOR 1
 #define LP_VERSION_PATCH 0
 #define LP_NUMERICS 1   /* result bits, LP_BLOCK included, change only when this changes */
-#define LP_BLOCK 1024   /* elements: rows are summed in blocks of this many ids */
+#define LP_BLOCK 2048   /* elements: rows are summed in blocks of this many ids */
 
 #ifdef __cplusplus
 extern "C" {
@@ -137,10 +137,14 @@ typedef struct lp_mass { double log_kept, kept, tail; double reserved[2]; } lp_m
  * LP_MASS_EXCESS) give the mass {0, 1, 0}, while out is still divided by the whole sum, so that it sums to 1.
  * The set is one row: NaN in it gives NaN everywhere (out and mass), LP_ERR_NAN; else +inf the same, LP_ERR_INF; without
  * mass (all -inf) out is NaN, mass {-inf, 0, 1}, LP_ERR_EMPTY. A -inf entry beside others gives -inf. Ties: no role.
- * Accuracy, found / proven. out: 0.5000001 ulp ({-0x1.910a85p+5, ...} of two entries) / 0.5 ulp + 2^-22 ulp, also near 0.
- * tail, with q = 1 - e^(largest entry): 2.1e-16 q / 4.5e-16 q, so that a kept of 1 - 1e-9 gives a tail of 1e-9 to
- * 1e-7 / 4.5e-7 relative, and to 4.5e-16 where one entry has nearly all the mass. kept: 3.3e-16 / 1e-15 relative (above
- * 2^-1022). log_kept: 1.1e-16 / 1e-15 times (1 + |log_kept| + ln n), and where kept > 1/2 within (tail's error) / kept.
+ * Accuracy, found (worst input of two entries) / proven, with q = 1 - e^(largest entry):
+ *     out       0.5 + 1e-9 ulp  {-0x1.f5faeep+4, -0x1.02996cp+6}     0.5 + 2^-22 ulp, also near 0
+ *     tail      2.2e-16 q       {-0x1.02affep-52, -0x1.4b6954p+5}    4.5e-16 q
+ *     kept      3.4e-16 of it   {-0x1.d1c07ep+7, -0x1.ec4354p+7}     1e-15 of it, above 2^-1022
+ *     log_kept  1.1e-16 L       {-0x1.009754p+9, -0x1.01571ep+9}     1e-15 L, L = 1 + |log_kept| + ln n; where kept > 1/2
+ *                                                                    also the tail's error / kept
+ * so that a kept of 1 - 1e-9 gives a tail of 1e-9 to 1.4e-7 / 4.5e-7 relative, and one of 1 - 1e-30 too where one entry has
+ * nearly all the mass.
  * Aliasing: out == logprob is allowed, no other overlap. Alignment: that of float. Reentrant; any thread.
  * Status: LP_OK; LP_ERR_ARG (logprob NULL with n > 0; more than LP_MASS_EXCESS above 1); LP_ERR_NAN, LP_ERR_INF,
  * LP_ERR_EMPTY as above.
