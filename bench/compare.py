@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Compares two result files of bench/run.sh case by case, with a Mann-Whitney test on their repetitions.
 
-What is tested is each case's ratio to the limit timed around the same repetition, because a clock that drifts moves both;
-where a case has no limit, its time. A case counts as changed when the difference is beyond chance (false discoveries held
-to 1% over all cases, after Benjamini and Hochberg) and the median moved by at least --least percent (3).
+A case counts as changed when all of these say so, of its time and, where it has one, of its ratio to the limit that was
+timed around the same repetition (a slower machine is not a slower library):
+- the difference is beyond chance, false discoveries held to 5% over all cases (Benjamini and Hochberg);
+- the median moved by at least --least percent (3);
+- the medians of the processes do not overlap: where memory lies differs between processes more than within one.
 Exit: 0 nothing slower, 1 something slower, 2 cannot compare.
 """
 import argparse
@@ -72,10 +74,24 @@ def load(path):
         sys.exit(f"compare: {path}: {error}")
 
 
+def tested(old, new):
+    return ["ns", "x_limit"] if old.get("x_limit") and new.get("x_limit") else ["ns"]
+
+
 def change(old, new, key):
-    if not old.get(key) or not new.get(key):
-        return None
     return statistics.median(new[key]) / statistics.median(old[key]) - 1
+
+
+def process_medians(case, key):
+    processes = {}
+    for process, value in zip(case["process"], case[key]):
+        processes.setdefault(process, []).append(value)
+    return [statistics.median(values) for values in processes.values()]
+
+
+def apart(old, new, key):
+    a, b = process_medians(old, key), process_medians(new, key)
+    return max(a) < min(b) or max(b) < min(a)
 
 
 def main():
@@ -95,20 +111,24 @@ def main():
         return 2
     fewest = min(min(len(old["cases"][n]["ns"]), len(new["cases"][n]["ns"])) for n in names)
     if fewest < 5:
-        print(f"compare: only {fewest} repetitions: too few to tell a change from noise (BENCH_REPS=9)")
-    key = {n: "x_limit" if old["cases"][n].get("x_limit") and new["cases"][n].get("x_limit") else "ns" for n in names}
-    p = {n: mann_whitney(old["cases"][n][key[n]], new["cases"][n][key[n]]) for n in names}
-    threshold = discoveries(list(p.values()), 0.01)
+        print(f"compare: only {fewest} repetitions: too few to tell a change from noise")
+    p = {n: max(mann_whitney(old["cases"][n][k], new["cases"][n][k]) for k in tested(old["cases"][n], new["cases"][n]))
+         for n in names}
+    threshold = discoveries(list(p.values()), 0.05)
     slower, faster = [], []
     for n in names:
-        time, ratio = change(old["cases"][n], new["cases"][n], "ns"), change(old["cases"][n], new["cases"][n], "x_limit")
-        tested = time if key[n] == "ns" else ratio
-        line = (abs(tested), f"{n:<56} {100 * time:+7.1f}%  to limit "
-                + (f"{100 * ratio:+7.1f}%" if ratio is not None else "      -") + f"  p = {p[n]:.1e}")
+        a, b = old["cases"][n], new["cases"][n]
+        moved = {k: change(a, b, k) for k in tested(a, b)}
+        line = (abs(moved["ns"]), f"{n:<56} {100 * moved['ns']:+7.1f}%  to limit "
+                + (f"{100 * moved['x_limit']:+7.1f}%" if "x_limit" in moved else "      -") + f"  p = {p[n]:.1e}")
         if options.all:
             print(line[1])
-        if p[n] <= threshold and abs(tested) >= options.least / 100:
-            (slower if tested > 0 else faster).append(line)
+        least = options.least / 100
+        if p[n] <= threshold and all(apart(a, b, k) for k in moved):
+            if all(m >= least for m in moved.values()):
+                slower.append(line)
+            elif all(m <= -least for m in moved.values()):
+                faster.append(line)
     for title, lines in (("slower", slower), ("faster", faster)):
         print(f"{title}: {len(lines)}")
         for _, text in sorted(lines, reverse=True):

@@ -34,7 +34,7 @@ def slug(cpu):
 def merge(paths):
     """Keeps what is measured and drops what identifies the machine or its owner."""
     result = {"context": {}, "cases": {}}
-    for path in paths:
+    for process, path in enumerate(sorted(paths)):
         with open(path, encoding="utf-8") as file:
             raw = json.load(file)
         context = raw["context"]
@@ -45,9 +45,10 @@ def merge(paths):
             if run.get("run_type") != "iteration" or "error_occurred" in run:
                 continue
             name = run["name"].split("/repeats:")[0]
-            case = result["cases"].setdefault(name, {"ns": [], "ns_per_item": []})
+            case = result["cases"].setdefault(name, {"process": [], "ns": []})
             scale = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}[run["time_unit"]]
-            case["ns"].append(round(run["real_time"] * scale, 3))
+            case["process"].append(process)
+            case["ns"].append(round(run["cpu_time"] * scale, 3))
             for key in ("ns_per_item", "x_scan", "x_limit", "scan_ns", "limit_ns"):
                 if key in run:
                     case.setdefault(key, []).append(float("%.5g" % run[key]))
