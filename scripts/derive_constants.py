@@ -151,6 +151,8 @@ def main():
         print(f"#define EXP_{name} {hexf(c)}")
     print(f"\n/* low 20 mantissa bits of scale * 2^(k/8): relative error {table_error:.3g} */")
     print("#define EXP_TABLE \\\n    { " + ", ".join(f"0x{bits(e) & 0xFFFFF:05X}" for e in entries) + " }")
+    print("\n/* the entries themselves, entry k at 7 - k */")
+    print("#define EXP_TABLE_REVERSED \\\n    { " + ", ".join(hexf(entries[7 - k]) for k in range(8)) + " }")
     print(f"\n/* kappa / scale, undone once per block */\n#define EXP_FACTOR {(kappa / scale).hex()}")
     print("\n/* the floats between which fma(x, EXP_LOG2E, EXP_MAGIC) lies in [2, 2 + 2047 units] */")
     print(f"#define EXP_LOWEST ({hexf(low)})")

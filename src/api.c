@@ -208,6 +208,9 @@ static lp_status score_row(const lp_logits *in, const kernels *kernel, const int
         job.token_logit = logits_at(kernel, &from, ids[0]);
     }
     kernel->scan(&job, &from, in->vocab, 0);
+    if (job.token_logit == -INFINITY) {
+        job.not_below = in->vocab; /* blocks without mass were not looked at */
+    }
     row_result result = row_finish(&sums);
 
     lp_status status = result.status;

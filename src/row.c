@@ -38,31 +38,6 @@ double row_exp_parts(float m, int64_t *k)
     return Sleef_cinz_expd1_u10purec(((double)m - n * high) - n * low);
 }
 
-/* t += m * s * 2^k without losing bits: from |m| of 2^24 on, the rounding of the product would be seen in the entropy */
-static void add_product(acc *t, float m, double s, double q, int64_t k)
-{
-    if (fabsf(m) < 0x1p24F) {
-        acc_add(t, (double)m * s + q, k);
-        return;
-    }
-    uint64_t bits;
-    double head;
-    memcpy(&bits, &s, sizeof bits);
-    bits &= ~(uint64_t)0x7FFFFFF;
-    memcpy(&head, &bits, sizeof head);
-    acc_add(t, (double)m * head, k);
-    acc_add(t, (double)m * (s - head), k);
-    acc_add(t, q, k);
-}
-
-void row_deposit(row *r, const block_sum *b)
-{
-    acc_add(&r->s, b->s, b->k);
-    if (r->flags & ROW_ENTROPY) {
-        add_product(&r->t, b->m, b->s, b->q, b->k);
-    }
-}
-
 void row_hold(row *r, float m, int32_t id, const block_sum *full, const block_sum *rest)
 {
     if (r->id >= 0) {
@@ -99,8 +74,8 @@ static double spread(const row *r, const acc *s, const acc *t, int64_t k)
     /* max * s exactly: s as two doubles, the first of them cut in two */
     acc tail = *s, difference = *t;
     acc_add(&tail, -sum, k);
-    add_product(&difference, -r->max, sum, 0, k);
-    add_product(&difference, -r->max, acc_value(&tail, k), 0, k);
+    row_add_product(&difference, -r->max, sum, 0, k);
+    row_add_product(&difference, -r->max, acc_value(&tail, k), 0, k);
     return -acc_value(&difference, k);
 }
 

@@ -35,8 +35,31 @@ void row_init(row *r, int entropy);
 /* e^m = f * 2^k, f in [0.7, 1.5]. For |m| >= 2^31, where different floats are at least 256 apart, k only orders them. */
 double row_exp_parts(float m, int64_t *k);
 
+/* t += m * s * 2^k without losing bits: from |m| of 2^24 on, the rounding of the product would be seen in the entropy */
+static inline void row_add_product(acc *t, float m, double s, double q, int64_t k)
+{
+    if ((m < 0 ? -m : m) < 0x1p24F) {
+        acc_add(t, (double)m * s + q, k);
+        return;
+    }
+    uint64_t bits;
+    double head;
+    memcpy(&bits, &s, sizeof bits);
+    bits &= ~(uint64_t)0x7FFFFFF;
+    memcpy(&head, &bits, sizeof head);
+    acc_add(t, (double)m * head, k);
+    acc_add(t, (double)m * (s - head), k);
+    acc_add(t, q, k);
+}
+
 /* adds a block's sums for good */
-void row_deposit(row *r, const block_sum *b);
+static inline void row_deposit(row *r, const block_sum *b)
+{
+    acc_add(&r->s, b->s, b->k);
+    if (r->flags & ROW_ENTROPY) {
+        row_add_product(&r->t, b->m, b->s, b->q, b->k);
+    }
+}
 
 /* makes the block with maximum m at id the held one, if it is better than the present one, else deposits it */
 static inline int row_is_better(const row *r, float m, int32_t id)
@@ -54,10 +77,16 @@ typedef struct row_result {
 } row_result;
 row_result row_finish(const row *r);
 
+/* what the maximum is subtracted as: with -0 for 0, either zero minus it is +0, so that a logprob of 0 has one sign */
+static inline float row_subtrahend(float max)
+{
+    return max == 0 ? -0.0F : max;
+}
+
 /* the one formula of every log-probability: two roundings, never above 0 */
 static inline float row_logprob(float x, float max, float log_norm)
 {
-    return (x - max) - log_norm;
+    return (x - row_subtrahend(max)) - log_norm;
 }
 
 /* the NaN of every result */

@@ -181,7 +181,7 @@ void topk_offer(topk *t, uint64_t *key, uint64_t *scratch, size_t n)
 
 float topk_bound(const float *x, size_t n, size_t k)
 {
-    int32_t ordered[1024];
+    int32_t ordered[256];
     for (size_t i = 0; i < n; i++) {
         int32_t b;
         float canonical = x[i] + 0.0F;

@@ -153,29 +153,28 @@ LP_INLINE void v_fence(void)
     _mm_sfence();
 }
 
-/* four lanes in double over n groups */
-LP_INLINE __m256d sum_four(const float *groups, int n)
+/* four lanes in double over n = 1, 2, 4 or 8 groups */
+LP_INLINE __m256d sum_lanes(const float *groups, int n)
 {
-    __m256d a = _mm256_cvtps_pd(_mm_loadu_ps(groups));
-    if (n == 1) {
-        return a;
+    __m256d g[8];
+    LP_UNROLL for (int i = 0; i < 8; i++)
+    {
+        g[i] = i < n ? _mm256_cvtps_pd(_mm_loadu_ps(groups + i * LP_LANES)) : _mm256_setzero_pd();
     }
-    a = _mm256_add_pd(a, _mm256_cvtps_pd(_mm_loadu_ps(groups + LP_LANES)));
-    if (n == 2) {
-        return a;
+    LP_UNROLL for (int i = 0; i < 4; i++)
+    {
+        g[i] = 2 * i + 1 < n ? _mm256_add_pd(g[2 * i], g[2 * i + 1]) : g[2 * i];
     }
-    __m256d b = _mm256_cvtps_pd(_mm_loadu_ps(groups + 2 * LP_LANES));
-    if (n == 4) {
-        b = _mm256_add_pd(b, _mm256_cvtps_pd(_mm_loadu_ps(groups + 3 * LP_LANES)));
-    }
-    return _mm256_add_pd(a, b);
+    g[0] = n > 2 ? _mm256_add_pd(g[0], g[1]) : g[0];
+    return n > 4 ? _mm256_add_pd(g[0], _mm256_add_pd(g[2], g[3])) : g[0];
 }
 
 LP_INLINE double v_sum_groups(const float *groups, int n)
 {
     __m256d s[4];
-    for (int i = 0; i < 4; i++) {
-        s[i] = _mm256_add_pd(sum_four(groups + 4 * i, n), sum_four(groups + 16 + 4 * i, n));
+    LP_UNROLL for (int i = 0; i < 4; i++)
+    {
+        s[i] = _mm256_add_pd(sum_lanes(groups + 4 * i, n), sum_lanes(groups + 16 + 4 * i, n));
     }
     __m256d a = _mm256_add_pd(_mm256_add_pd(s[0], s[2]), _mm256_add_pd(s[1], s[3]));
     __m128d d = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));

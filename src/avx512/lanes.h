@@ -65,6 +65,26 @@ LP_INLINE vf v_exp_table(vf t)
     return _mm512_castsi512_ps(
         _mm512_add_epi32(_mm512_slli_epi32(b, 20), _mm512_permutexvar_epi32(b, entries)));
 }
+
+/* e^x for the fast path by vscalef, which writes the exponent in one operation where shift and add are two. It floors its
+ * exponent itself, so n is taken in units of 1/8, and t falls where n rises: an x below the window gives a t too large,
+ * whose bits the test shows; an x above it gives e = inf, which the sum shows. Where neither happens the bits of e are those
+ * of exp_terms: scaling by 2^n is exact, and the window ends at n = -96, before T r can be subnormal there. tests/test_exp.c
+ * checks that for every float. */
+#define LP_OWN_EXP_NARROW
+#define NARROW_OUTSIDE (~0x498007FFU)
+LP_INLINE vf exp_narrow(vf x, vf *t)
+{
+    static const float table[8] = EXP_TABLE_REVERSED;
+    const vf entries = _mm512_broadcast_f32x8(_mm256_loadu_ps(table)), magic = v_set1(0x1p20F + 1279 * 0.125F);
+    *t = v_fnma(x, v_set1(EXP_LOG2E / (8 * EXP_UNIT)), magic);
+    vf n = v_sub(magic, *t);
+    vf r = v_fnma(n, v_set1(EXP_LN2 * (8 * EXP_UNIT)), x);
+    vf q = v_fma(r, v_set1(EXP_C3), v_set1(EXP_C2));
+    q = v_fma(q, r, v_set1(EXP_C1));
+    vf power = _mm512_permutexvar_ps(_mm512_castps_si512(*t), entries);
+    return _mm512_scalef_ps(v_fma(v_mul(power, r), q, power), n);
+}
 LP_INLINE vu v_bits_zero(void)
 {
     return _mm512_setzero_si512();
@@ -145,28 +165,27 @@ LP_INLINE void v_fence(void)
     _mm_sfence();
 }
 
-/* eight lanes in double over n groups; the load converts, which saves the shuffle that a register source would need */
-LP_INLINE __m512d sum_eight(const float *groups, int n)
+/* eight lanes in double over n = 1, 2, 4 or 8 groups; the load converts, which saves the shuffle that a register source
+ * would need */
+LP_INLINE __m512d sum_lanes(const float *groups, int n)
 {
-    __m512d a = _mm512_cvtps_pd(_mm256_loadu_ps(groups));
-    if (n == 1) {
-        return a;
+    __m512d g[8];
+    LP_UNROLL for (int i = 0; i < 8; i++)
+    {
+        g[i] = i < n ? _mm512_cvtps_pd(_mm256_loadu_ps(groups + i * LP_LANES)) : _mm512_setzero_pd();
     }
-    a = _mm512_add_pd(a, _mm512_cvtps_pd(_mm256_loadu_ps(groups + LP_LANES)));
-    if (n == 2) {
-        return a;
+    LP_UNROLL for (int i = 0; i < 4; i++)
+    {
+        g[i] = 2 * i + 1 < n ? _mm512_add_pd(g[2 * i], g[2 * i + 1]) : g[2 * i];
     }
-    __m512d b = _mm512_cvtps_pd(_mm256_loadu_ps(groups + 2 * LP_LANES));
-    if (n == 4) {
-        b = _mm512_add_pd(b, _mm512_cvtps_pd(_mm256_loadu_ps(groups + 3 * LP_LANES)));
-    }
-    return _mm512_add_pd(a, b);
+    g[0] = n > 2 ? _mm512_add_pd(g[0], g[1]) : g[0];
+    return n > 4 ? _mm512_add_pd(g[0], _mm512_add_pd(g[2], g[3])) : g[0];
 }
 
 LP_INLINE double v_sum_groups(const float *groups, int n)
 {
-    __m512d a = _mm512_add_pd(sum_eight(groups, n), sum_eight(groups + 16, n));
-    __m512d b = _mm512_add_pd(sum_eight(groups + 8, n), sum_eight(groups + 24, n));
+    __m512d a = _mm512_add_pd(sum_lanes(groups, n), sum_lanes(groups + 16, n));
+    __m512d b = _mm512_add_pd(sum_lanes(groups + 8, n), sum_lanes(groups + 24, n));
     a = _mm512_add_pd(a, b);
     __m256d c = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
     __m128d d = _mm_add_pd(_mm256_castpd256_pd128(c), _mm256_extractf128_pd(c, 1));

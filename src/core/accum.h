@@ -36,22 +36,17 @@ static inline void acc_raise(acc *a, int64_t top)
     a->top = top;
 }
 
-/* adds v * 2^exp2; v is finite, |exp2| < 2^62 */
+/* adds v * 2^exp2; v is finite, |exp2| < 2^62. Without branches but for a new top: it is called once a block. */
 static inline void acc_add(acc *a, double v, int64_t exp2)
 {
     uint64_t bits;
     memcpy(&bits, &v, sizeof bits);
-    uint64_t mantissa = bits & 0xFFFFFFFFFFFFFU;
     int64_t exponent = (int64_t)(bits >> 52 & 0x7FF);
-    if (exponent == 0) {
-        if (mantissa == 0) {
-            return;
-        }
-        exponent = 1;
-    } else {
-        mantissa |= (uint64_t)1 << 52;
+    uint64_t mantissa = (bits & 0xFFFFFFFFFFFFFU) | (uint64_t)(exponent != 0) << 52;
+    if (mantissa == 0) {
+        return;
     }
-    int64_t position = exponent - 1075 + exp2;
+    int64_t position = exponent + (exponent == 0) - 1075 + exp2;
     int64_t shift = (int64_t)((uint64_t)position & 31);
     int64_t top = (position - shift) / 32 + 2;
     if (top > a->top) {
@@ -59,11 +54,14 @@ static inline void acc_add(acc *a, double v, int64_t exp2)
     }
     uint64_t low = mantissa << shift;
     uint64_t high = mantissa >> 1 >> (63 - shift);
-    int64_t digit[3] = {(int64_t)high, (int64_t)(low >> 32), (int64_t)(low & 0xFFFFFFFFU)};
-    int64_t first = a->top - top;
+    /* every bin is touched, so that addresses do not depend on the data: a store to a bin found late makes the next
+     * block's loads wait for it */
     int64_t sign = -(int64_t)(bits >> 63);
-    for (int64_t i = 0; i < 3 && first + i < LP_ACC_BINS; i++) {
-        a->bin[first + i] += (digit[i] ^ sign) - sign;
+    int64_t digit[3] = {(int64_t)high, (int64_t)(low >> 32), (int64_t)(low & 0xFFFFFFFFU)};
+    int64_t first = a->top - top; /* the bin of the highest digit; those below the window fall away */
+    for (int64_t i = 0; i < LP_ACC_BINS; i++) {
+        int64_t d = i == first ? digit[0] : i == first + 1 ? digit[1] : i == first + 2 ? digit[2] : 0;
+        a->bin[i] += (d ^ sign) - sign;
     }
 }
 

@@ -7,14 +7,14 @@
  *
  *   element  e = T (1 + w)                        relative error 9e-8: cubic 2e-8, table 3e-9, w 3e-9, rounding 6e-8
  *   group    8 sets, a tree of float additions    3 roundings
- *   block    4 groups, 32 lanes, in double        nothing
+ *   block    8 groups, 32 lanes, in double        nothing
  * so a block's sum is within 9e-8 + 3 * 2^-24 = 2.7e-7 of the exact one, relative; all terms have one sign. */
 #ifndef LP_CORE_BLOCK_H
 #define LP_CORE_BLOCK_H
 #include "row.h"
 
 enum { LP_COLUMNS = LP_LANES / LP_WIDTH };
-enum { LP_PREFETCH = 1024 }; /* elements ahead of the one at work */
+enum { LP_PREFETCH = 2560 }; /* elements ahead of the one at work */
 
 /* the bits that are zero in every t whose exponent is right, and not all zero in any other: t = 0 cannot come up, for
  * EXP_MAGIC / EXP_LOG2E is no float */
@@ -34,7 +34,7 @@ typedef struct reference {
 static const reference narrow_reference = {0, EXP_MAGIC, EXP_LOWEST, 1, 0};
 
 /* for a block whose elements do not fit the window of the exponent as they are: the window ends just above its maximum,
- * and elements below e^-60 of it, which 1024 times are 2^-77, are dropped */
+ * and elements below e^-60 of it, which 2048 times are 2^-76, are dropped */
 static reference wide_reference(float m)
 {
     reference ref = {0, EXP_MAGIC, 0, 1, 0};
@@ -64,35 +64,58 @@ LP_INLINE vf exp_terms(vf x, vf magic, vf *t)
     return v_fma(v_mul(power, r), q, power);
 }
 
+#ifndef LP_OWN_EXP_NARROW
+#define NARROW_OUTSIDE EXP_OUTSIDE
+LP_INLINE vf exp_narrow(vf x, vf *t)
+{
+    return exp_terms(x, v_set1(EXP_MAGIC), t);
+}
+#endif
+
 typedef struct group_sums {
     _Alignas(64) float s[LP_GROUPS * LP_LANES];
     float q[LP_GROUPS * LP_LANES];
 } group_sums;
 
-/* fast path of one group, all of whose 256 elements exist */
-LP_INLINE void group_fast(const float *x, float *s, float *q, vf m, vf max[LP_COLUMNS], vu *bits, int entropy)
+/* the number of groups rounded up to a power of two, those that were not there with sums of 0 */
+static int sums_pad(group_sums *sums, int groups)
 {
-    const vf magic = v_set1(EXP_MAGIC);
-    for (int c = 0; c < LP_COLUMNS; c++) {
+    int n = 1;
+    while (n < groups) {
+        n *= 2;
+    }
+    size_t missing = (size_t)(n - groups) * LP_LANES * sizeof(float);
+    memset(sums->s + groups * LP_LANES, 0, missing);
+    memset(sums->q + groups * LP_LANES, 0, missing);
+    return n;
+}
+
+/* Fast path of one group, all of whose 256 elements exist. `peak` keeps the largest sum of a lane, which no element of the
+ * group exceeds: most blocks show by it that they hold no new maximum, without a maximum being taken. */
+LP_INLINE void group_fast(const float *x, float *s, float *q, vf m, vf *peak, vu *bits, int entropy)
+{
+    LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+    {
         vf pair[4], pair_q[4];
-        for (int p = 0; p < 4; p++) {
+        LP_UNROLL for (int p = 0; p < 4; p++)
+        {
             const float *at = x + 2 * p * LP_LANES + c * LP_WIDTH;
             vf a = v_load(at), b = v_load(at + LP_LANES), ta, tb;
             v_prefetch(at + LP_PREFETCH);
             v_prefetch(at + LP_PREFETCH + LP_LANES);
-            vf ea = exp_terms(a, magic, &ta), eb = exp_terms(b, magic, &tb);
+            vf ea = exp_narrow(a, &ta), eb = exp_narrow(b, &tb);
             *bits = v_bits_or(*bits, ta, tb);
             pair[p] = v_add(ea, eb);
             if (entropy) {
                 pair_q[p] = v_fma(eb, v_sub(b, m), v_mul(ea, v_sub(a, m)));
-            } else {
-                max[c] = v_max(max[c], a);
-                max[c] = v_max(max[c], b);
             }
         }
-        v_store(s + c * LP_WIDTH, v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3])));
+        vf sum = v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3]));
+        v_store(s + c * LP_WIDTH, sum);
         if (entropy) {
             v_store(q + c * LP_WIDTH, v_add(v_add(pair_q[0], pair_q[1]), v_add(pair_q[2], pair_q[3])));
+        } else {
+            *peak = v_max(*peak, sum);
         }
     }
 }
@@ -189,8 +212,9 @@ static void sum_careful(const float *const group[LP_GROUPS], int groups, const r
     for (int g = 0; g < groups; g++) {
         group_careful(group[g], sums.s + g * LP_LANES, sums.q + g * LP_LANES, raw->m, ref);
     }
-    raw->s = v_sum_groups(sums.s, groups);
-    raw->q = v_sum_groups(sums.q, groups);
+    int n = sums_pad(&sums, groups);
+    raw->s = v_sum_groups(sums.s, n);
+    raw->q = v_sum_groups(sums.q, n);
     raw->ref = *ref;
 }
 
@@ -247,12 +271,14 @@ LP_INLINE void block_cut(block_groups *g, const float *x, size_t n)
 LP_INLINE float block_max(const block_groups *g)
 {
     vf max[4];
-    for (int i = 0; i < 4; i++) {
+    LP_UNROLL for (int i = 0; i < 4; i++)
+    {
         max[i] = v_set1(-__builtin_inff());
     }
     for (int i = 0; i < g->count; i++) {
         for (size_t j = 0; j < LP_GROUP; j += (size_t)4 * LP_WIDTH) {
-            for (size_t c = 0; c < 4; c++) {
+            LP_UNROLL for (size_t c = 0; c < 4; c++)
+            {
                 max[c] = v_max(max[c], v_load(g->at[i] + j + c * LP_WIDTH));
             }
         }
@@ -260,42 +286,37 @@ LP_INLINE float block_max(const block_groups *g)
     return v_max_lanes(v_max(v_max(max[0], max[1]), v_max(max[2], max[3]))) + 0.0F;
 }
 
-/* the fast path: returns 0 where the block's content rules it out */
-LP_INLINE int block_fast(const block_groups *g, raw_sum *raw, int entropy)
+/* The fast path: 0 where the block's content rules it out. Without entropy the maximum is left open (raw->m is NaN), and
+ * `peak` bounds e^x of every element instead. */
+LP_INLINE int block_fast(const block_groups *g, raw_sum *raw, vf *peak, int full, int entropy)
 {
     group_sums sums;
-    vf max[LP_COLUMNS];
     vu bits = v_bits_zero();
-    int groups = g->whole;
-    float m = entropy ? block_max(g) : -__builtin_inff();
-    for (int c = 0; c < LP_COLUMNS; c++) {
-        max[c] = v_set1(m);
-    }
+    int groups = full ? LP_GROUPS : g->whole;
+    float m = entropy ? block_max(g) : __builtin_nanf("");
     for (int i = 0; i < groups; i++) {
-        group_fast(g->at[i], sums.s + i * LP_LANES, sums.q + i * LP_LANES, v_set1(m), max, &bits, entropy);
+        group_fast(g->at[i], sums.s + i * LP_LANES, sums.q + i * LP_LANES, v_set1(m), peak, &bits, entropy);
     }
-    if (v_bits_test(bits, EXP_OUTSIDE)) {
+    if (v_bits_test(bits, NARROW_OUTSIDE)) {
         return 0;
     }
-    if (!entropy) {
-        for (int c = 1; c < LP_COLUMNS; c++) {
-            max[0] = v_max(max[0], max[c]);
-        }
-        m = v_max_lanes(max[0]) + 0.0F;
-    }
-    if (groups < g->count) {
+    if (!full && groups < g->count) {
         extent last = block_extent(g->padded, LP_GROUP);
         if (last.nan || last.max > EXP_HIGHEST || last.min < EXP_LOWEST) {
             return 0;
         }
-        m = m > last.max ? m : last.max;
-        group_careful(g->padded, sums.s + groups * LP_LANES, sums.q + groups * LP_LANES, m, &narrow_reference);
+        float *s = sums.s + groups * LP_LANES;
+        group_careful(g->padded, s, sums.q + groups * LP_LANES, m, &narrow_reference);
+        for (int c = 0; c < LP_COLUMNS; c++) {
+            *peak = v_max(*peak, v_load(s + c * LP_WIDTH));
+        }
         groups++;
     }
     raw->m = m;
     raw->ref = narrow_reference;
-    raw->s = v_sum_groups(sums.s, groups);
-    raw->q = entropy ? v_sum_groups(sums.q, groups) : 0;
+    int n = full ? LP_GROUPS : sums_pad(&sums, groups);
+    raw->s = v_sum_groups(sums.s, n);
+    raw->q = entropy ? v_sum_groups(sums.q, n) : 0;
     return narrow_holds(raw->s);
 }
 
@@ -311,53 +332,99 @@ static size_t block_find(const block_groups *g, float m)
     }
 }
 
+/* The sum in float of the eight elements that share a lane and a group, as the group kernels add them. */
+static float lane_sum(const float element[LP_SETS], const reference *ref)
+{
+    float e[LP_SETS];
+    for (int i = 0; i < LP_SETS; i++) {
+        vf x = v_sub(v_set1(element[i]), v_set1(ref->shift)), t;
+        vf inside = v_max(x, v_set1(ref->lowest));
+        e[i] = v_first(v_zero_unless_ge(exp_terms(inside, v_set1(ref->magic), &t), x, v_set1(ref->lowest)));
+    }
+    return ((e[0] + e[1]) + (e[2] + e[3])) + ((e[4] + e[5]) + (e[6] + e[7]));
+}
+
 /* the block's sums without its maximum, which lies at `at` */
 static block_sum block_rest(const block_groups *g, size_t at, const raw_sum *raw)
 {
-    vf t;
-    float top = v_first(exp_terms(v_set1(raw->m - raw->ref.shift), v_set1(raw->ref.magic), &t));
-    if (raw->s >= 4 * (double)top) {
-        raw_sum rest = *raw;
-        rest.s = raw->s - (double)top;
-        block_sum b = block_scale(&rest);
-        return b;
+    /* in double, the one lane sum that has the maximum is exchanged for that of its seven others; good as long as what
+     * remains is not lost in the rounding of the whole: 2^-50 of it against the 2^-20 demanded */
+    float element[LP_SETS];
+    size_t holder = at / LP_GROUP, in_group = at % LP_GROUP;
+    for (size_t i = 0; i < LP_SETS; i++) {
+        element[i] = g->at[holder][i * LP_LANES + in_group % LP_LANES];
     }
-    /* the maximum is most of the sum: once more without it */
+    raw_sum rest = *raw;
+    rest.s = raw->s - (double)lane_sum(element, &raw->ref);
+    element[in_group / LP_LANES] = -__builtin_inff();
+    rest.s += (double)lane_sum(element, &raw->ref);
+    if (rest.s >= 0x1p-20 * raw->s) {
+        return block_scale(&rest);
+    }
+    /* the maximum is nearly all there is: sum again without it */
     _Alignas(64) float copy[LP_GROUP];
     const float *group[LP_GROUPS];
     for (int i = 0; i < g->count; i++) {
         group[i] = g->at[i];
     }
-    size_t holder = at / LP_GROUP;
     memcpy(copy, group[holder], sizeof copy);
     copy[at % LP_GROUP] = -__builtin_inff();
     group[holder] = copy;
     row scratch;
-    raw_sum rest;
     block_sum none = {0, 0, raw->ref.k, raw->m, 0};
     scratch.flags = 0;
     return block_careful(&scratch, group, g->count, &rest) ? block_scale(&rest) : none;
 }
 
-/* adds the block of ids first .. first + n - 1 to the row; returns its maximum (-inf: nothing in it) */
-LP_INLINE float block_add(row *r, const float *x, size_t n, int32_t first, int entropy)
+/* What no lane sum below can hold: an element of at least `level` has e^x above this. Errors of e^x and of the sums are far
+ * below 2^-20. Levels below the fast path's window, -inf and NaN among them, are never ruled out. */
+LP_INLINE float level_bound(float level)
+{
+    vf t;
+    if (!(level > -60)) {
+        return 0;
+    }
+    return level > EXP_HIGHEST ? FLT_MAX : v_first(exp_terms(v_set1(level), v_set1(EXP_MAGIC), &t)) * (1 - 0x1p-20F);
+}
+
+LP_INLINE int peak_reaches(vf peak, float bound)
+{
+    return v_mask_ge(peak, v_set1(bound)) != 0;
+}
+
+/* The block that became the held one during a scan. Where its maximum lies and what is left without it is needed only of
+ * the last such block: it is settled when the scan ends. Until then row.id is the block's first id, which orders blocks. */
+typedef struct held_block {
+    int any;
+    size_t offset, n;
+    raw_sum raw;
+} held_block;
+
+LP_INLINE void block_hold(row *r, held_block *held, size_t offset, size_t n, int32_t first, const raw_sum *raw,
+                          const block_sum *full)
+{
+    if (r->id >= 0 && !(raw->m > r->max || (raw->m == r->max && first < r->id))) {
+        row_deposit(r, full);
+        return;
+    }
+    if (r->id >= 0) {
+        row_deposit(r, &r->full);
+    }
+    r->full = *full;
+    r->max = raw->m;
+    r->id = first;
+    held->any = 1;
+    held->offset = offset;
+    held->n = n;
+    held->raw = *raw;
+}
+
+static void block_settle(row *r, const held_block *held, const float *x)
 {
     block_groups g;
-    raw_sum raw;
-    block_cut(&g, x, n);
-    if (r->wide_hint || !block_fast(&g, &raw, entropy)) {
-        if (!block_careful(r, g.at, g.count, &raw)) {
-            return -__builtin_inff();
-        }
-    }
-    block_sum full = block_scale(&raw);
-    if (raw.m > r->max || r->id < 0 || (raw.m == r->max && first < r->id)) {
-        size_t at = block_find(&g, raw.m);
-        block_sum rest = block_rest(&g, at, &raw);
-        row_hold(r, raw.m, first + (int32_t)at, &full, &rest);
-    } else {
-        row_deposit(r, &full);
-    }
-    return raw.m;
+    block_cut(&g, x, held->n);
+    size_t at = block_find(&g, held->raw.m);
+    r->rest = block_rest(&g, at, &held->raw);
+    r->id += (int32_t)at;
 }
 #endif

@@ -20,6 +20,10 @@
 #define EXP_TABLE \
     { 0xB3A3E, 0x7D424, 0x59202, 0x48E45, 0x4E5BE, 0x6B7DA, 0xA26DE, 0xF5829 }
 
+/* the entries themselves, entry k at 7 - k */
+#define EXP_TABLE_REVERSED \
+    { 0x1.feb052p+0f, 0x1.d44dbcp+0f, 0x1.ad6fb4p+0f, 0x1.89cb7cp+0f, 0x1.691c8ap+0f, 0x1.4b2404p+0f, 0x1.2fa848p+0f, 0x1.16747cp+0f }
+
 /* kappa / scale, undone once per block */
 #define EXP_FACTOR 0x1.d6b6295b3764ap-1
 

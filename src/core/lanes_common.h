@@ -8,8 +8,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A set is 32 elements, one a lane; a group is 8 sets, summed in float by a tree; a block is 4 groups, summed in double. */
-enum { LP_LANES = 32, LP_SETS = 8, LP_GROUP = LP_LANES * LP_SETS, LP_GROUPS = 4, LP_BLOCK_SIZE = LP_GROUP * LP_GROUPS };
+/* A set is 32 elements, one a lane; a group is 8 sets, summed in float by a tree; a block is 8 groups, summed in double. */
+enum { LP_LANES = 32, LP_SETS = 8, LP_GROUP = LP_LANES * LP_SETS, LP_GROUPS = 8, LP_BLOCK_SIZE = LP_GROUP * LP_GROUPS };
 
+/* the loops over columns must be flat for arrays of vectors to live in registers; scalar's 32 columns need not be */
+#define LP_UNROLL _Pragma("GCC unroll 8")
 #define LP_INLINE static inline __attribute__((always_inline))
 #endif

@@ -115,26 +115,94 @@ static void block_rank(scan *job, const float *x, size_t n)
     }
 }
 
+/* the bounds on a block's lane sums below which the block needs no second look */
+typedef struct bounds {
+    float level, level_e; /* a new maximum, or a place among the top k */
+    float token_e;        /* an element not below the ranked token */
+} bounds;
+
+LP_INLINE void bounds_update(bounds *b, const scan *job)
+{
+    float level = job->row->max;
+    if (job->top != NULL && !(job->top->limit > level)) {
+        level = job->top->limit;
+    }
+    if (level != b->level) {
+        b->level = level;
+        b->level_e = level_bound(level);
+    }
+}
+
+LP_INLINE void scan_block(scan *job, bounds *b, held_block *held, const float *x, size_t offset, size_t n, int32_t first,
+                          int full_size, int entropy)
+{
+    row *r = job->row;
+    block_groups g;
+    raw_sum raw;
+    vf peak = v_set1(0);
+    block_cut(&g, x, n);
+    int fast = !r->wide_hint && block_fast(&g, &raw, &peak, full_size, entropy);
+    if (!fast && !block_careful(r, g.at, g.count, &raw)) {
+        return;
+    }
+    block_sum full = block_scale(&raw);
+    int open = fast && !entropy; /* the maximum has not been taken */
+    if (open && !peak_reaches(peak, b->level_e)) {
+        row_deposit(r, &full);
+    } else {
+        if (open) {
+            raw.m = block_max(&g);
+        }
+        block_hold(r, held, offset, n, first, &raw, &full);
+        if (job->top != NULL) {
+            block_top(job->top, x, n, first, raw.m);
+        }
+        bounds_update(b, job);
+    }
+    if (job->rank && (open ? peak_reaches(peak, b->token_e) : raw.m >= job->token_logit)) {
+        block_rank(job, x, n);
+    }
+}
+
+/* the row's last block, where it is not whole: out of the loop's way */
+static __attribute__((noinline)) void scan_last(scan *job, bounds *b, held_block *held, const float *x, size_t offset,
+                                                size_t n, int32_t first)
+{
+    if (job->row->flags & ROW_ENTROPY) {
+        scan_block(job, b, held, x, offset, n, first, 0, 1);
+    } else {
+        scan_block(job, b, held, x, offset, n, first, 0, 0);
+    }
+}
+
+/* the block of n elements at `offset`: where it lies, or prepared in the buffer */
+LP_INLINE const float *block_at(const source *from, size_t offset, size_t n, float *buffer)
+{
+    if (from->plain) {
+        return (const float *)(const void *)from->data + offset;
+    }
+    source part = source_at(from, offset);
+    prepare(buffer, &part, n);
+    return buffer;
+}
+
 LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy)
 {
     _Alignas(64) float buffer[LP_BLOCK_SIZE];
-    for (size_t i = 0; i < n; i += LP_BLOCK_SIZE) {
-        size_t size = n - i < LP_BLOCK_SIZE ? n - i : LP_BLOCK_SIZE;
-        const float *x = buffer;
-        if (from->plain) {
-            x = (const float *)(const void *)from->data + i;
-        } else {
-            source part = source_at(from, i);
-            prepare(buffer, &part, size);
-        }
-        int32_t id = first + (int32_t)i;
-        float m = block_add(job->row, x, size, id, entropy);
-        if (job->top != NULL) {
-            block_top(job->top, x, size, id, m);
-        }
-        if (job->rank && m >= job->token_logit) {
-            block_rank(job, x, size);
-        }
+    bounds b = {__builtin_nanf(""), 0, job->rank ? level_bound(job->token_logit) : 0};
+    held_block held;
+    held.any = 0;
+    bounds_update(&b, job);
+    size_t i = 0;
+    for (; i + LP_BLOCK_SIZE <= n; i += LP_BLOCK_SIZE) {
+        const float *x = block_at(from, i, LP_BLOCK_SIZE, buffer);
+        scan_block(job, &b, &held, x, i, LP_BLOCK_SIZE, first + (int32_t)i, 1, entropy);
+    }
+    if (i < n) {
+        scan_last(job, &b, &held, block_at(from, i, n - i, buffer), i, n - i, first + (int32_t)i);
+    }
+    if (held.any) {
+        block_settle(job->row, &held, block_at(from, held.offset, held.n, buffer));
     }
 }
 
@@ -149,7 +217,7 @@ static void scan_row(scan *job, const source *from, size_t n, int32_t first)
 
 static void dense_plain(float *out, const float *x, size_t n, float max, float log_norm)
 {
-    const vf m = v_set1(max), norm = v_set1(log_norm);
+    const vf m = v_set1(row_subtrahend(max)), norm = v_set1(log_norm);
     size_t i = 0;
     for (; i + LP_LANES <= n; i += LP_LANES) {
         for (size_t c = 0; c < LP_LANES; c += LP_WIDTH) {

@@ -149,40 +149,34 @@ LP_INLINE void v_fence(void)
 {
 }
 
-LP_INLINE float64x2_t low_lanes(const float *p)
+/* two lanes in double over n = 1, 2, 4 or 8 groups */
+LP_INLINE float64x2_t sum_lanes(const float *groups, int n)
 {
-    return vcvt_f64_f32(vld1_f32(p));
-}
-
-/* two lanes in double over n groups */
-LP_INLINE float64x2_t sum_two(const float *groups, int n)
-{
-    float64x2_t a = low_lanes(groups);
-    if (n == 1) {
-        return a;
+    float64x2_t g[8];
+    LP_UNROLL for (int i = 0; i < 8; i++)
+    {
+        g[i] = i < n ? vcvt_f64_f32(vld1_f32(groups + i * LP_LANES)) : vdupq_n_f64(0);
     }
-    a = vaddq_f64(a, low_lanes(groups + LP_LANES));
-    if (n == 2) {
-        return a;
+    LP_UNROLL for (int i = 0; i < 4; i++)
+    {
+        g[i] = 2 * i + 1 < n ? vaddq_f64(g[2 * i], g[2 * i + 1]) : g[2 * i];
     }
-    float64x2_t b = low_lanes(groups + 2 * LP_LANES);
-    if (n == 4) {
-        b = vaddq_f64(b, low_lanes(groups + 3 * LP_LANES));
-    }
-    return vaddq_f64(a, b);
+    g[0] = n > 2 ? vaddq_f64(g[0], g[1]) : g[0];
+    return n > 4 ? vaddq_f64(g[0], vaddq_f64(g[2], g[3])) : g[0];
 }
 
 LP_INLINE double v_sum_groups(const float *groups, int n)
 {
     float64x2_t s[8];
-    for (int i = 0; i < 8; i++) {
-        s[i] = vaddq_f64(sum_two(groups + 2 * i, n), sum_two(groups + 16 + 2 * i, n));
+    LP_UNROLL for (int i = 0; i < 8; i++)
+    {
+        s[i] = vaddq_f64(sum_lanes(groups + 2 * i, n), sum_lanes(groups + 16 + 2 * i, n));
     }
-    for (int apart = 4; apart > 0; apart /= 2) {
-        for (int i = 0; i < apart; i++) {
-            s[i] = vaddq_f64(s[i], s[i + apart]);
-        }
+    LP_UNROLL for (int i = 0; i < 4; i++)
+    {
+        s[i] = vaddq_f64(s[i], s[i + 4]);
     }
-    return vgetq_lane_f64(s[0], 0) + vgetq_lane_f64(s[0], 1);
+    float64x2_t a = vaddq_f64(vaddq_f64(s[0], s[2]), vaddq_f64(s[1], s[3]));
+    return vgetq_lane_f64(a, 0) + vgetq_lane_f64(a, 1);
 }
 #endif

@@ -187,16 +187,22 @@ static inline void v_fence(void)
 {
 }
 
-/* sum over 32 lanes and n <= 4 groups in double: groups ((0 + 1) + (2 + 3)) first, then lanes 16, 8, 4, 2, 1 apart */
+/* sum over 32 lanes and n = 1, 2, 4 or 8 groups in double: groups first, neighbours pairwise; then lanes 16, 8, 4, 2, 1
+ * apart */
 static inline double v_sum_groups(const float *groups, int n)
 {
     double lane[LP_LANES];
     for (int l = 0; l < LP_LANES; l++) {
-        double g[4] = {0, 0, 0, 0};
+        double g[LP_GROUPS];
         for (int i = 0; i < n; i++) {
             g[i] = (double)groups[i * LP_LANES + l];
         }
-        lane[l] = (g[0] + g[1]) + (g[2] + g[3]);
+        for (int left = n / 2; left > 0; left /= 2) {
+            for (int i = 0; i < left; i++) {
+                g[i] = g[2 * i] + g[2 * i + 1];
+            }
+        }
+        lane[l] = g[0];
     }
     for (int apart = LP_LANES / 2; apart > 0; apart /= 2) {
         for (int l = 0; l < apart; l++) {
