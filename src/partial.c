@@ -379,8 +379,9 @@ static lp_status entropy_bounds(const pool *p, const float *logprob, size_t n, s
     const double lower = k.entropy - k.entropy_slack + least_tail_entropy(low, high, k.cap);
     const double upper = k.entropy + k.entropy_slack + most_tail_entropy(low, high, k.missing);
     /* the factors cover the rounding of the sums above */
-    out->lower = larger(lower, 0) * (1 - 0x1p-44);
     out->upper = larger(smaller(upper, LOG((double)vocab)), 0) * (1 + 0x1p-44);
+    /* entries that sum to more than 1 may have more entropy than there is */
+    out->lower = smaller(larger(lower, 0) * (1 - 0x1p-44), out->upper);
     return LP_OK;
 }
 

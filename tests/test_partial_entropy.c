@@ -302,6 +302,25 @@ START_TEST(edges)
 }
 END_TEST
 
+/* sums slightly above 1: still ordered, still at most ln vocab */
+START_TEST(above_one)
+{
+    for (size_t n = 1; n <= 1000; n += 1 + n / 4) {
+        for (int i = 0; i < 20; i++) {
+            static float x[1000];
+            for (size_t j = 0; j < n; j++) {
+                x[j] = (float)(-log((double)n) + i * 4.8e-5);
+            }
+            for (size_t vocab = n; vocab < 4 * n; vocab += n) {
+                double lower, upper;
+                ck_assert_int_eq(lp_partial_entropy(x, n, vocab, &lower, &upper), LP_OK);
+                ck_assert(0 <= lower && lower <= upper && upper <= log((double)vocab) * (1 + 1e-13));
+            }
+        }
+    }
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     TCase *bounds = add_case(suite, "bounds");
@@ -309,6 +328,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(bounds, bounds_attained);
     tcase_add_test(bounds, by_hand);
     tcase_add_test(bounds, any_order);
+    tcase_add_test(bounds, above_one);
     tcase_add_test(bounds, edges);
 }
 
