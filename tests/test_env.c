@@ -203,30 +203,46 @@ START_TEST(threads_at_once)
 }
 END_TEST
 
-/* A handler scores while the program scores: both get their bits. */
+/* A handler scores while the program scores: both get their bits. In the handler only the library is called; Check and
+ * malloc are not safe there. */
+enum { TOP = 8, TICKS = 50 };
+typedef struct signalled {
+    float logsumexp, entropy, token_logprob, top_logprob[TOP], log_softmax[VOCAB];
+    int32_t rank, top_token[TOP];
+    lp_status status[2];
+} signalled;
 static volatile sig_atomic_t handled;
-static results in_handler[MAX_CALLS];
+static signalled before_signals, in_handler;
+
+static void score_into(signalled *s)
+{
+    const int32_t token = 7;
+    const lp_scores out = {.logsumexp = &s->logsumexp,
+                           .entropy = &s->entropy,
+                           .token_logprob = &s->token_logprob,
+                           .token_rank = &s->rank,
+                           .top_logprob = s->top_logprob,
+                           .top_token = s->top_token};
+    s->status[0] = lp_score(&rows[0].in, &token, TOP, &out);
+    s->status[1] = lp_log_softmax(&rows[0].in, s->log_softmax, 0);
+}
 
 static void score_in_handler(int signal)
 {
     (void)signal;
-    const size_t i = (size_t)handled % call_count;
-    results_clear(&in_handler[i]);
-    calls[i].run(&rows[0].in, 0, &in_handler[i]);
+    score_into(&in_handler);
     handled++;
 }
 
 START_TEST(signal_handler)
 {
     make_references();
-    for (size_t i = 0; i < call_count; i++) {
-        results_init(&in_handler[i], PLACE_HEAP);
-    }
+    score_into(&before_signals);
     struct sigaction action = {.sa_handler = score_in_handler};
     ck_assert_int_eq(sigaction(SIGVTALRM, &action, NULL), 0);
     const struct itimerval tick = {{0, 2000}, {0, 2000}}, stop = {{0, 0}, {0, 0}};
     setitimer(ITIMER_VIRTUAL, &tick, NULL);
-    for (int i = 0; i < 200 && handled < 3 * (int)call_count; i++) {
+    for (int i = 0; i < 200 && handled < TICKS; i++) {
         for (size_t c = 0; c < call_count; c++) {
             results got;
             results_init(&got, PLACE_HEAP);
@@ -237,13 +253,8 @@ START_TEST(signal_handler)
         }
     }
     setitimer(ITIMER_VIRTUAL, &stop, NULL);
-    for (size_t c = 0; c < call_count; c++) {
-        if (in_handler[c].regions > 0) {
-            const place at = {calls[c].name, "in a signal handler", VOCAB, 0};
-            results_expect_equal(&in_handler[c], &want[0][c], &at);
-        }
-    }
     ck_assert_int_gt(handled, 0);
+    ck_assert_msg(memcmp(&in_handler, &before_signals, sizeof in_handler) == 0, "a signal handler got other bits");
 }
 END_TEST
 
