@@ -6,11 +6,10 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 /* Declared here: <sleef.h> shows them only where the whole file is compiled for that ISA. */
-__m256 Sleef_expf8_u10avx2(__m256);
-__m512 Sleef_expf16_u10avx512f(__m512);
-
 #define AVX2 __attribute__((target("avx2,fma")))
 #define AVX512 __attribute__((target("avx512f")))
+AVX2 __m256 Sleef_expf8_u10avx2(__m256);
+AVX512 __m512 Sleef_expf16_u10avx512f(__m512);
 
 AVX2 static float max_avx2(const float *x, size_t n)
 {
