@@ -228,15 +228,15 @@ static void sample_warm(bench_state *b, const job *j, timing *t)
 {
     j->run(b);
     if (!t->inner) {
-        double start = now_seconds();
+        double start = cpu_seconds();
         j->run(b);
-        double once = now_seconds() - start;
+        double once = cpu_seconds() - start;
         t->inner = once > 1e-4 ? 1 : (size_t)(1e-4 / (once + 1e-8)) + 1;
     }
-    double start = now_seconds();
+    double start = cpu_seconds();
     for (size_t i = 0; i < t->inner; i++)
         j->run(b);
-    t->sample[t->count++] = (now_seconds() - start) / (double)t->inner;
+    t->sample[t->count++] = (cpu_seconds() - start) / (double)t->inner;
 }
 
 /* Cold: the matrix that was touched longest ago. */
@@ -246,9 +246,9 @@ static void sample_cold(bench_state *b, const job *j, timing *t)
     b->in = b->arena + at * matrix;
     b->out = b->copies + at * matrix;
     b->rows = COLD_ROWS;
-    double start = now_seconds();
+    double start = cpu_seconds();
     j->run(b);
-    t->sample[t->count++] = (now_seconds() - start) / COLD_ROWS;
+    t->sample[t->count++] = (cpu_seconds() - start) / COLD_ROWS;
 }
 
 static int wanted(const options *o, const char *name)

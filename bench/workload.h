@@ -40,8 +40,8 @@ void need_ok(lp_status status);
 /* How much a cold measurement walks through: twice the last-level cache, at least 64 MiB, at most `most`. */
 size_t cold_bytes(size_t most);
 
-int pin_to_core(int core); /* core < 0: the last one; returns the core or -1 */
-double now_seconds(void);
+int pin_to_core(int core);       /* core < 0: the last one; returns the core or -1 */
+double cpu_seconds(void);        /* of this thread: what other programs take in between does not count */
 const char *cpu_model(void);     /* "Intel(R) Xeon(R) Processor (6/167)", or "unknown" */
 const char *compiler_name(void); /* "gcc 12.2.0" */
 
