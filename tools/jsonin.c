@@ -140,12 +140,12 @@ int json_reader_next(json_reader *r, json_t **out, fault *why)
         return 0;
     if (first != '{' && first != '[')
         return fault_set(why, "%s: line %zu: not a JSON document; expected it to start with '{' or '['", r->path, r->line);
-    size_t line = r->line;
+    r->start = r->line;
     budget.refused = 0;
     *out = json_load_callback(give_byte, r, FLAGS | JSON_DISABLE_EOF_CHECK, &error);
     if (ferror(r->file))
         return fault_set(why, "%s: cannot be read: %s", r->path, strerror(errno));
     if (*out)
         return 1;
-    return parse_fault(r->path, error.line > 0 ? line + (size_t)error.line - 1 : line, &error, why);
+    return parse_fault(r->path, error.line > 0 ? r->start + (size_t)error.line - 1 : r->start, &error, why);
 }
