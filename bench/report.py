@@ -165,6 +165,7 @@ def markdown(result, cases, base):
         lines.append("")
     lines += ["The limit is the scan for what only reads, memcpy for what writes as much as it reads. A peer whose name ends",
               "in -avx2 was held to AVX2. xnnpack_softmax gives probabilities: a pass of logarithms would come on top.",
+              "compare and kl read two matrices, the scan one: their floor is 2.",
               "torch_vllm is log_softmax, topk, gather and rank; llama_server copies to structs, std::partial_sort, expf.",
               "Freed memory is kept for reuse while timing, so that peers that allocate pay no page faults.", ""]
     return "\n".join(lines)
