@@ -5,7 +5,7 @@
 recipes.py c NAME PROGRAM...    PROGRAM was made from the block ```c NAME
 recipes.py sh NAME LOGPROB...   runs the block ```sh NAME, once for each shape of response; LOGPROB is the command
 With --update first, the text in the page is replaced by what was printed.
-A line `...` of the text stands for any lines. Exit code 77: this build has not yet what the recipe needs."""
+A line `...` of the text stands for any lines, `...` in a line for anything. Exit code 77: this build has not yet what the recipe needs."""
 import os
 import re
 import shlex
@@ -30,7 +30,10 @@ def find(kind, name):
 
 
 def matches(printed, expected):
-    pattern = "".join(r"(?:.*\n)*" if line == "..." else re.escape(line) + r"\n" for line in expected.splitlines())
+    def pattern_of(line):
+        return r"(?:.*\n)*" if line == "..." else ".*".join(map(re.escape, line.split("..."))) + r"\n"
+
+    pattern = "".join(map(pattern_of, expected.splitlines()))
     return re.fullmatch(pattern, printed) is not None
 
 
