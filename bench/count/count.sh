@@ -10,7 +10,7 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-program= compiler= config=Release reason= record=
+program='' compiler='' config=Release reason='' record=''
 while [ $# -gt 0 ]; do
     case $1 in
     --program) program=$2 ;;
@@ -90,5 +90,5 @@ awk 'NR == FNR {if ($1 != "#") old[$1] = $2; next}
         exit bad > 0
     }' "$file" "$work/counts" >"$work/verdict" && status=0 || status=1
 LC_ALL=C sort "$work/verdict"
-[ $status = 0 ] || echo "count: if the change is meant: sh bench/count/count.sh --record \"why\""
-exit $status
+[ "$status" = 0 ] || echo "count: if the change is meant: sh bench/count/count.sh --record \"why\""
+exit "$status"
