@@ -9,4 +9,4 @@ if [ "${1-}" = --fix ]; then
 else
     set -- --dry-run -Werror
 fi
-find include src tests tools examples bench \( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -exec clang-format-14 "$@" {} +
+find . \( -name build -o -name .git \) -prune -o -type f \( -name '*.[ch]' -o -name '*.cc' \) -exec clang-format-14 "$@" {} +

@@ -3,4 +3,4 @@
 # Checks every shell script of the project.
 set -eu
 cd "$(dirname "$0")/../.."
-find .ci/run scripts tests tools examples bench -type f \( -name '*.sh' -o -path .ci/run \) -exec shellcheck -x {} +
+find . \( -name build -o -name .git \) -prune -o -type f \( -name '*.sh' -o -path ./.ci/run \) -exec shellcheck -x {} +
