@@ -6,6 +6,7 @@ recipes.py c NAME PROGRAM...    PROGRAM was made from the block ```c NAME
 recipes.py sh NAME LOGPROB...   runs the block ```sh NAME, once for each shape of response; LOGPROB is the command
 With --update first, the text in the page is replaced by what was printed.
 A line `...` of the text stands for any lines, `...` in a line for anything. Exit code 77: this build has not yet what the recipe needs."""
+import array
 import os
 import re
 import shlex
@@ -37,11 +38,24 @@ def matches(printed, expected):
     return re.fullmatch(pattern, printed) is not None
 
 
-def run_program(program):
-    done = subprocess.run(program, stdout=subprocess.PIPE, universal_newlines=True, timeout=120)
-    if done.returncode != 0 and "not supported by this build" in done.stdout:
+def skip_if_unsupported(done):
+    if done.returncode != 0 and "not supported by this build" in done.stdout + done.stderr:
         sys.exit(SKIPPED)
+    sys.stderr.write(done.stderr)
+
+
+def run_program(program):
+    done = subprocess.run(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=120)
+    skip_if_unsupported(done)
     return [("", done.stdout, done.returncode)]
+
+
+def write_quantised(source, target):
+    """The logits of a float32 .npy, rounded to quarters."""
+    data = source.read_bytes()
+    start = 10 + int.from_bytes(data[8:10], "little")
+    values = array.array("f", data[start:])
+    target.write_bytes(data[:start] + array.array("f", [round(4 * x) / 4 for x in values]).tobytes())
 
 
 def lacks_a_command(block, logprob):
@@ -58,14 +72,16 @@ def run_shell(block, logprob):
         with tempfile.TemporaryDirectory() as folder:
             for sample in list(shape.iterdir()) + list(STORY.glob("*.npy")):
                 shutil.copy(sample, folder)
+            write_quantised(STORY / "story-logits.npy", Path(folder) / "quantised-logits.npy")
             bin_folder = Path(folder) / "bin"
             bin_folder.mkdir()
             wrapper = bin_folder / "logprob"
             wrapper.write_text("#!/bin/sh\nexec " + " ".join(map(shlex.quote, logprob)) + ' "$@"\n')
             wrapper.chmod(0o755)
             env = dict(os.environ, PATH=f"{bin_folder}:{os.environ['PATH']}", NO_COLOR="1", LC_ALL="C.UTF-8")
-            done = subprocess.run(["sh", "-eu"], input=block, stdout=subprocess.PIPE, cwd=folder, env=env,
-                                  universal_newlines=True, timeout=300)
+            done = subprocess.run(["sh", "-eu"], input=block, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
+                                  env=env, universal_newlines=True, timeout=300)
+            skip_if_unsupported(done)
             results.append((f" ({shape.name})", done.stdout, done.returncode))
     return results
 
