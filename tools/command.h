@@ -12,6 +12,7 @@ enum {
 /* argv[0] is the name of the command; each returns the exit code of the program. */
 int score_main(int argc, char **argv);
 int read_main(int argc, char **argv);
+int compare_main(int argc, char **argv);
 int info_main(int argc, char **argv);
 
 #endif

@@ -15,6 +15,7 @@ static const struct {
 } commands[] = {
     {"score", score_main, "log-probability, rank and entropy of each token of a text, from a model's logits"},
     {"read", read_main, "confidence, entropy bounds and label probabilities from an API's responses"},
+    {"compare", compare_main, "KL divergence and more between two models, from their logits"},
     {"info", info_main, "version, and the instruction sets built in, supported and active"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };

@@ -23,6 +23,17 @@ const char *dtype_name(lp_dtype dtype)
     return dtype == LP_F32 ? "f32" : dtype == LP_F16 ? "f16" : "bf16";
 }
 
+size_t chunk_rows(const matrix *logits)
+{
+    size_t rows = ((size_t)4 << 20) / (logits->vocab * dtype_size(logits->dtype));
+    return rows ? rows : 1;
+}
+
+bool is_row_result(lp_status status)
+{
+    return status == LP_OK || (status >= LP_ERR_TOKEN && status <= LP_ERR_EMPTY);
+}
+
 /* NumPy has no bf16: it is stored as uint16, or as two opaque bytes by the ml_dtypes package. */
 static bool holds_bf16(const char *descr)
 {

@@ -25,6 +25,12 @@ typedef struct matrix {
 int matrix_open(const char *path, const matrix_options *options, matrix *out, fault *why);
 void matrix_close(matrix *logits);
 
+/* Rows that are read together: some megabytes of logits, and at least one row. */
+size_t chunk_rows(const matrix *logits);
+
+/* Rows that have no result are data; anything else that the library refuses ends the command. */
+bool is_row_result(lp_status status);
+
 size_t dtype_size(lp_dtype dtype);
 const char *dtype_name(lp_dtype dtype);
 

@@ -29,11 +29,11 @@ colour_choice parse_colour(const char *text)
     return (colour_choice)parse_word("--color", text, words, "auto, always or never");
 }
 
-lp_dtype parse_dtype(const char *text)
+lp_dtype parse_dtype(const char *option, const char *text)
 {
     static const char *const words[] = {"f32", "bf16", "f16", NULL};
     static const lp_dtype dtypes[] = {LP_F32, LP_BF16, LP_F16};
-    return dtypes[parse_word("--dtype", text, words, "f32, f16 or bf16")];
+    return dtypes[parse_word(option, text, words, "f32, f16 or bf16")];
 }
 
 size_t parse_count(const char *option, const char *text, size_t max)
@@ -61,6 +61,14 @@ float parse_positive(const char *option, const char *text)
     if (!(value > 0) || isinf(value))
         die("%s: \"%s\"; expected a positive number", option, text);
     return value;
+}
+
+float parse_inverse(const char *option, const char *text)
+{
+    float inverse = 1 / parse_positive(option, text);
+    if (inverse == 0 || isinf(inverse))
+        die("%s: \"%s\"; expected a number whose inverse is a float", option, text);
+    return inverse;
 }
 
 _Noreturn void die_option(const char *command, char **argv, int returned)

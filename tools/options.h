@@ -16,10 +16,11 @@ enum { OPTION_FIRST = 256 };
 /* Each dies with one line that names `option` and what it expects. */
 format parse_format(const char *text);
 colour_choice parse_colour(const char *text);
-lp_dtype parse_dtype(const char *text);
+lp_dtype parse_dtype(const char *option, const char *text);
 size_t parse_count(const char *option, const char *text, size_t max);
 double parse_number(const char *option, const char *text);
 float parse_positive(const char *option, const char *text);
+float parse_inverse(const char *option, const char *text); /* 1/x, a positive float */
 
 /* For getopt_long's '?' and ':'. */
 _Noreturn void die_option(const char *command, char **argv, int returned);

@@ -3,7 +3,6 @@
 #include "command.h"
 #include "scoring.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -71,14 +70,6 @@ static const struct option options[] = {{"tokens", required_argument, NULL, OPTI
                                         {"help", no_argument, NULL, 'h'},
                                         {0}};
 
-static float inverse_temperature(const char *value)
-{
-    float inverse = 1 / parse_positive("--temperature", value);
-    if (inverse == 0 || isinf(inverse))
-        die("--temperature: \"%s\"; expected a number whose inverse is a float", value);
-    return inverse;
-}
-
 static void take_option(request *r, int option, const char *value)
 {
     switch (option) {
@@ -99,13 +90,13 @@ static void take_option(request *r, int option, const char *value)
         break;
     case OPTION_DTYPE:
         r->matrix.has_dtype = true;
-        r->matrix.dtype = parse_dtype(value);
+        r->matrix.dtype = parse_dtype("--dtype", value);
         break;
     case OPTION_TENSOR:
         r->matrix.tensor = value;
         break;
     case OPTION_TEMPERATURE:
-        r->inv_temperature = inverse_temperature(value);
+        r->inv_temperature = parse_inverse("--temperature", value);
         break;
     case OPTION_SOFTCAP:
         r->softcap = parse_positive("--softcap", value);
@@ -138,13 +129,6 @@ static bool parse_request(int argc, char **argv, request *r)
     return true;
 }
 
-/* Rows that are scored together: some megabytes of logits, and at least one row. */
-static size_t chunk_rows(const matrix *logits)
-{
-    size_t rows = ((size_t)4 << 20) / (logits->vocab * dtype_size(logits->dtype));
-    return rows ? rows : 1;
-}
-
 static void allocate(scoring *s, size_t chunk)
 {
     s->logprob = need(s->rows, sizeof *s->logprob);
@@ -168,12 +152,6 @@ static void release(scoring *s)
     free(s->status);
     free(s->top_logprob);
     free(s->top_token);
-}
-
-/* Rows that have no result are data; anything else that the library refuses ends the command. */
-static bool is_row_result(lp_status status)
-{
-    return status == LP_OK || (status >= LP_ERR_TOKEN && status <= LP_ERR_EMPTY);
 }
 
 static void score_chunk(scoring *s, const request *r, const matrix *logits, size_t first, size_t rows)
