@@ -122,11 +122,11 @@ static void gather(const labels *l, const sequence *s, const position *at, entri
 /* A label that is not listed has what the other one leaves. */
 static void complement(float logprob[2])
 {
-    int known = isinf(logprob[0]);
+    bool has_first = logprob[0] > -INFINITY, has_second = logprob[1] > -INFINITY;
+    float *known = &logprob[has_second], *absent = &logprob[!has_second];
     lp_mass mass;
-    if (isinf(logprob[0]) == isinf(logprob[1]) || lp_renormalize(&logprob[known], 1, NULL, &mass) != LP_OK)
-        return;
-    logprob[!known] = (float)log(mass.tail);
+    if (has_first != has_second && lp_renormalize(known, 1, NULL, &mass) == LP_OK)
+        *absent = (float)log(mass.tail);
 }
 
 static lp_status compute(const labels *l, entries *e, label_result *out)

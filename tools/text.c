@@ -118,16 +118,15 @@ void print_csv(FILE *out, text t)
 
 static void paint_character(painter *p, const char *bytes, size_t length, uint32_t code, bool valid)
 {
-    if (valid && code == '\n') {
-        fputc('\n', p->out);
-        return;
+    if (p->level != p->shown) {
+        colour_end(p->out, p->shown);
+        colour_start(p->out, p->level);
+        p->shown = p->level;
     }
-    colour_start(p->out, p->level);
-    if (!valid || (is_unsafe(code) && code != '\t'))
+    if (!valid || (is_unsafe(code) && code != '\t' && code != '\n'))
         print_unsafe(p->out, bytes, length);
     else
         fwrite(bytes, 1, length, p->out);
-    colour_end(p->out, p->level);
 }
 
 /* The pending bytes cannot become a character. */
@@ -166,5 +165,7 @@ void paint(painter *p, text t, int level)
 void paint_end(painter *p)
 {
     paint_broken(p);
+    colour_end(p->out, p->shown);
+    p->shown = 0;
     fputc('\n', p->out);
 }

@@ -30,6 +30,7 @@ typedef struct painter {
     char pending[4];
     size_t length;
     int level; /* of the pending bytes */
+    int shown; /* the colour that is switched on */
 } painter;
 void paint(painter *p, text t, int level);
 void paint_end(painter *p);

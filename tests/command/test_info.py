@@ -6,7 +6,7 @@ import subprocess
 
 from support import HERE, CommandTest, main, run, strict_json
 
-COMMANDS = ("score", "info")
+COMMANDS = ("score", "read", "compare", "info")
 MAN = HERE.parents[1] / "tools" / "logprob.1"
 
 
