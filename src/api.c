@@ -204,7 +204,7 @@ static lp_status score_row(const lp_logits *in, const kernels *kernel, const int
     }
     int ranked = ids != NULL && (out->token_rank != NULL || out->token_rank_ties != NULL);
     if (ranked && ids[0] >= 0 && (size_t)ids[0] < in->vocab) {
-        job.rank = 1;
+        job.rank = (out->token_rank != NULL ? SCAN_ABOVE : 0) | (out->token_rank_ties != NULL ? SCAN_NOT_BELOW : 0);
         job.token_logit = logits_at(kernel, &from, ids[0]);
     }
     kernel->scan(&job, &from, in->vocab, 0);

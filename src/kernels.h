@@ -15,11 +15,13 @@ typedef struct source {
     int32_t plain; /* f32 without any transform: read where it lies */
 } source;
 
+enum { SCAN_ABOVE = 1, SCAN_NOT_BELOW = 2 };
+
 /* what to take from a row besides its sums */
 typedef struct scan {
     row *row;
     topk *top; /* or NULL */
-    int rank;  /* count the elements above, and not below, `token_logit` */
+    int rank;  /* which to count: the elements above, those not below `token_logit` */
     float token_logit;
     uint64_t above, not_below;
 } scan;

@@ -87,15 +87,20 @@ row_result row_finish(const row *r)
         out.status = r->flags & ROW_NAN ? LP_ERR_NAN : r->flags & ROW_INF ? LP_ERR_INF : LP_ERR_EMPTY;
         return out;
     }
-    row all = *r;
-    row_deposit(&all, &r->rest);
     int64_t k;
     double top = row_exp_parts(r->max, &k);
-    double others = acc_value(&all.s, k) / top;
+    int alone = r->s.top == LP_ACC_EMPTY; /* a row of one block needs no accumulator: one number comes out as it went in */
+    acc s = r->s;
+    if (!alone) {
+        acc_add(&s, r->rest.s, r->rest.k);
+    }
+    double others = (alone ? acc_scale(r->rest.s, r->rest.k - k) : acc_value(&s, k)) / top;
     double log_norm = 0, entropy = 0;
     if (others >= 0x1p-126) {
         log_norm = Sleef_cinz_log1pd1_u10purec(others);
         if (r->flags & ROW_ENTROPY) {
+            row all = *r;
+            row_deposit(&all, &r->rest);
             double d = spread(r, &all.s, &all.t, k) / top;
             entropy = log_norm + (d > 0 ? d : 0) / (1 + others);
         }

@@ -178,28 +178,3 @@ void topk_offer(topk *t, uint64_t *key, uint64_t *scratch, size_t n)
     merge(t, key, n);
     set_limit(t);
 }
-
-float topk_bound(const float *x, size_t n, size_t k)
-{
-    int32_t ordered[256];
-    for (size_t i = 0; i < n; i++) {
-        int32_t b;
-        float canonical = x[i] + 0.0F;
-        memcpy(&b, &canonical, sizeof b);
-        ordered[i] = b ^ (int32_t)((uint32_t)(b >> 31) >> 1);
-    }
-    /* the largest bound that k of them reach, bit by bit */
-    int32_t low = INT32_MIN;
-    for (uint32_t step = 1U << 31; step != 0; step >>= 1) {
-        int32_t at = (int32_t)((uint32_t)low + step);
-        uint32_t reach = 0;
-        for (size_t i = 0; i < n; i++) {
-            reach += ordered[i] >= at;
-        }
-        low = reach >= k ? at : low;
-    }
-    int32_t b = low ^ (int32_t)((uint32_t)(low >> 31) >> 1);
-    float bound;
-    memcpy(&bound, &b, sizeof bound);
-    return bound;
-}

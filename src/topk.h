@@ -48,7 +48,4 @@ void topk_offer(topk *t, uint64_t *key, uint64_t *scratch, size_t n);
 
 /* Sorts what is there. */
 void topk_sort(topk *t);
-
-/* Of n <= 256 floats, the k-th largest, 1 <= k <= n: a bound from below for the k-th largest of a set they are from. */
-float topk_bound(const float *x, size_t n, size_t k);
 #endif

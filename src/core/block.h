@@ -288,14 +288,13 @@ LP_INLINE float block_max(const block_groups *g)
 
 /* The fast path: 0 where the block's content rules it out. Without entropy the maximum is left open (raw->m is NaN), and
  * `peak` bounds e^x of every element instead. */
-LP_INLINE int block_fast(const block_groups *g, raw_sum *raw, vf *peak, int full, int entropy)
+LP_INLINE int block_fast(const block_groups *g, raw_sum *raw, group_sums *sums, vf *peak, int full, int entropy)
 {
-    group_sums sums;
     vu bits = v_bits_zero();
     int groups = full ? LP_GROUPS : g->whole;
     float m = entropy ? block_max(g) : __builtin_nanf("");
     for (int i = 0; i < groups; i++) {
-        group_fast(g->at[i], sums.s + i * LP_LANES, sums.q + i * LP_LANES, v_set1(m), peak, &bits, entropy);
+        group_fast(g->at[i], sums->s + i * LP_LANES, sums->q + i * LP_LANES, v_set1(m), peak, &bits, entropy);
     }
     if (v_bits_test(bits, NARROW_OUTSIDE)) {
         return 0;
@@ -305,8 +304,8 @@ LP_INLINE int block_fast(const block_groups *g, raw_sum *raw, vf *peak, int full
         if (last.nan || last.max > EXP_HIGHEST || last.min < EXP_LOWEST) {
             return 0;
         }
-        float *s = sums.s + groups * LP_LANES;
-        group_careful(g->padded, s, sums.q + groups * LP_LANES, m, &narrow_reference);
+        float *s = sums->s + groups * LP_LANES;
+        group_careful(g->padded, s, sums->q + groups * LP_LANES, m, &narrow_reference);
         for (int c = 0; c < LP_COLUMNS; c++) {
             *peak = v_max(*peak, v_load(s + c * LP_WIDTH));
         }
@@ -314,34 +313,48 @@ LP_INLINE int block_fast(const block_groups *g, raw_sum *raw, vf *peak, int full
     }
     raw->m = m;
     raw->ref = narrow_reference;
-    int n = full ? LP_GROUPS : sums_pad(&sums, groups);
-    raw->s = v_sum_groups(sums.s, n);
-    raw->q = entropy ? v_sum_groups(sums.q, n) : 0;
+    int n = full ? LP_GROUPS : sums_pad(sums, groups);
+    raw->s = v_sum_groups(sums->s, n);
+    raw->q = entropy ? v_sum_groups(sums->q, n) : 0;
     return narrow_holds(raw->s);
 }
 
-/* the index in the block of the first element that equals m, which one of them does */
+/* one bit an element of the set at x: a > limit, or a >= limit */
+LP_INLINE uint32_t set_mask(const float *x, float limit, int strict)
+{
+    const vf l = v_set1(limit);
+    uint32_t mask = 0;
+    LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+    {
+        vf a = v_load(x + c * LP_WIDTH);
+        mask |= (strict ? v_mask_gt(a, l) : v_mask_ge(a, l)) << (c * LP_WIDTH % 32);
+    }
+    return mask;
+}
+
+/* the index in the block of the first element that equals m, which one of them does; no branch depends on where in its
+ * group, for that cannot be predicted */
 static size_t block_find(const block_groups *g, float m)
 {
-    const vf top = v_set1(m);
-    for (size_t i = 0;; i += LP_WIDTH) {
-        uint32_t hit = v_mask_ge(v_load(g->at[i / LP_GROUP] + i % LP_GROUP), top);
+    for (int i = 0;; i++) {
+        uint64_t hit = 0;
+        size_t at = 0;
+        for (size_t j = LP_SETS; j > 0; j -= 2) {
+            const float *x = g->at[i] + (j - 2) * LP_LANES;
+            uint64_t pair = set_mask(x, m, 0) | (uint64_t)set_mask(x + LP_LANES, m, 0) << LP_LANES;
+            at = pair != 0 ? (j - 2) * LP_LANES : at;
+            hit = pair != 0 ? pair : hit;
+        }
         if (hit != 0) {
-            return i + (size_t)__builtin_ctz(hit);
+            return (size_t)i * LP_GROUP + at + (size_t)__builtin_ctzll(hit);
         }
     }
 }
 
-/* The sum in float of the eight elements that share a lane and a group, as the group kernels add them. */
-static float lane_sum(const float element[LP_SETS], const reference *ref)
+/* the sum in float of the eight elements that share a lane and a group, as the group kernels add them */
+static double lane_sum(const float e[LP_SETS])
 {
-    float e[LP_SETS];
-    for (int i = 0; i < LP_SETS; i++) {
-        vf x = v_sub(v_set1(element[i]), v_set1(ref->shift)), t;
-        vf inside = v_max(x, v_set1(ref->lowest));
-        e[i] = v_first(v_zero_unless_ge(exp_terms(inside, v_set1(ref->magic), &t), x, v_set1(ref->lowest)));
-    }
-    return ((e[0] + e[1]) + (e[2] + e[3])) + ((e[4] + e[5]) + (e[6] + e[7]));
+    return (double)(((e[0] + e[1]) + (e[2] + e[3])) + ((e[4] + e[5]) + (e[6] + e[7])));
 }
 
 /* the block's sums without its maximum, which lies at `at` */
@@ -349,15 +362,20 @@ static block_sum block_rest(const block_groups *g, size_t at, const raw_sum *raw
 {
     /* in double, the one lane sum that has the maximum is exchanged for that of its seven others; good as long as what
      * remains is not lost in the rounding of the whole: 2^-50 of it against the 2^-20 demanded */
-    float element[LP_SETS];
     size_t holder = at / LP_GROUP, in_group = at % LP_GROUP;
+    const vf shift = v_set1(raw->ref.shift), lowest = v_set1(raw->ref.lowest), magic = v_set1(raw->ref.magic);
+    _Alignas(64) float x[LP_LANES] = {0}, e[LP_LANES];
     for (size_t i = 0; i < LP_SETS; i++) {
-        element[i] = g->at[holder][i * LP_LANES + in_group % LP_LANES];
+        memcpy(x + i, g->at[holder] + i * LP_LANES + in_group % LP_LANES, sizeof *x);
+    }
+    for (size_t i = 0; i < LP_SETS; i += LP_WIDTH) {
+        vf a = v_sub(v_load(x + i), shift), t;
+        v_store(e + i, v_zero_unless_ge(exp_terms(v_max(a, lowest), magic, &t), a, lowest));
     }
     raw_sum rest = *raw;
-    rest.s = raw->s - (double)lane_sum(element, &raw->ref);
-    element[in_group / LP_LANES] = -__builtin_inff();
-    rest.s += (double)lane_sum(element, &raw->ref);
+    rest.s -= lane_sum(e);
+    e[in_group / LP_LANES] = 0;
+    rest.s += lane_sum(e);
     if (rest.s >= 0x1p-20 * raw->s) {
         return block_scale(&rest);
     }

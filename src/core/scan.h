@@ -4,174 +4,125 @@
 #define LP_CORE_SCAN_H
 #include "core/block.h"
 #include "core/prepare.h"
+#include "core/top.h"
 
-/* one bit an element of the set at x: a >= limit, or a > limit */
-LP_INLINE uint32_t set_mask(const float *x, float limit, int strict)
-{
-    const vf l = v_set1(limit);
-    uint32_t mask = 0;
-    for (int c = 0; c < LP_COLUMNS; c++) {
-        vf a = v_load(x + c * LP_WIDTH);
-        mask |= (strict ? v_mask_gt(a, l) : v_mask_ge(a, l)) << (c * LP_WIDTH % 32);
-    }
-    return mask;
-}
-
-/* Keys of the elements above (or not below) the limit, at most `most` of them: returns how many, most + 1 for more. */
-static size_t collect(uint64_t *key, size_t most, const float *x, size_t n, int32_t first, float limit, int strict)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < n; i += LP_LANES) {
-        uint32_t mask;
-        if (n - i >= LP_LANES) {
-            mask = set_mask(x + i, limit, strict);
-        } else {
-            _Alignas(64) float last[LP_LANES];
-            for (size_t j = 0; j < LP_LANES; j++) {
-                last[j] = i + j < n ? x[i + j] : -__builtin_inff();
-            }
-            mask = set_mask(last, limit, strict) & ((1U << (n - i)) - 1);
-        }
-        for (; mask != 0; mask &= mask - 1) {
-            if (count == most) {
-                return most + 1;
-            }
-            size_t at = i + (size_t)__builtin_ctz(mask);
-            float value;
-            memcpy(&value, x + at, sizeof value);
-            key[count++] = topk_key(value, first + (int32_t)at);
-        }
-    }
-    return count;
-}
-
-/* The k-th largest of the 128 maxima over 8 elements each, which no element outside the top k of a whole block exceeds. */
-static float block_bound(const float *x, size_t k)
-{
-    float maxima[LP_GROUPS * LP_LANES];
-    for (int g = 0; g < LP_GROUPS; g++) {
-        for (int c = 0; c < LP_COLUMNS; c++) {
-            const float *at = x + g * LP_GROUP + c * LP_WIDTH;
-            vf max = v_load(at);
-            for (int i = 1; i < LP_SETS; i++) {
-                max = v_max(max, v_load(at + i * LP_LANES));
-            }
-            v_store(maxima + g * LP_LANES + c * LP_WIDTH, max);
-        }
-    }
-    if (k <= LP_LANES) {
-        for (int c = 0; c < LP_LANES; c++) {
-            for (int g = 1; g < LP_GROUPS; g++) {
-                float other = maxima[g * LP_LANES + c];
-                maxima[c] = other > maxima[c] ? other : maxima[c];
-            }
-        }
-        return topk_bound(maxima, LP_LANES, k);
-    }
-    return topk_bound(maxima, sizeof maxima / sizeof *maxima, k);
-}
-
-/* offers the block's elements that may be among the k best; m is the block's maximum */
-static void block_top(topk *t, const float *x, size_t n, int32_t first, float m)
-{
-    int strict = first > t->limit_id || t->n < t->k;
-    if (strict ? !(m > t->limit) : !(m >= t->limit)) {
-        return;
-    }
-    uint64_t key[LP_BLOCK_SIZE], scratch[LP_BLOCK_SIZE];
-    enum { BOUND_MOST = LP_GROUPS * LP_LANES };
-    size_t most = LP_BLOCK_SIZE, count;
-    if (t->k <= BOUND_MOST && n == LP_BLOCK_SIZE) {
-        most = t->k < 16 ? 32 : 2 * t->k;
-    }
-    count = collect(key, most, x, n, first, t->limit, strict);
-    if (count > most) {
-        /* many candidates (the first block, ascending rows): raise the limit before looking at each. Elements equal to
-         * the bound are wanted, unless it is the old limit. */
-        float bound = block_bound(x, t->k);
-        count = bound > t->limit ? collect(key, LP_BLOCK_SIZE, x, n, first, bound, 0)
-                                 : collect(key, LP_BLOCK_SIZE, x, n, first, t->limit, strict);
-    }
-    topk_offer(t, key, scratch, count);
-}
-
-static void block_rank(scan *job, const float *x, size_t n)
+static void block_rank(scan *job, const block_groups *g)
 {
     const vf token = v_set1(job->token_logit);
-    vu above = v_bits_zero(), not_below = v_bits_zero();
-    size_t whole = n - n % LP_LANES;
-    for (size_t i = 0; i < whole; i += LP_WIDTH) {
-        vf a = v_load(x + i);
-        above = v_count_gt(above, a, token);
-        not_below = v_count_ge(not_below, a, token);
-    }
-    job->above += v_count_sum(above);
-    job->not_below += v_count_sum(not_below);
-    for (size_t i = whole; i < n; i++) {
-        float value;
-        memcpy(&value, x + i, sizeof value);
-        job->above += value > job->token_logit;
-        job->not_below += value >= job->token_logit;
+    for (int ties = 0; ties < 2; ties++) {
+        if (!(job->rank & (ties ? SCAN_NOT_BELOW : SCAN_ABOVE))) {
+            continue;
+        }
+        vu count[2] = {v_bits_zero(), v_bits_zero()};
+        for (int i = 0; i < g->count; i++) {
+            for (size_t j = 0; j < LP_GROUP; j += 2 * LP_WIDTH) {
+                vf a = v_load(g->at[i] + j), b = v_load(g->at[i] + j + LP_WIDTH);
+                count[0] = ties ? v_count_ge(count[0], a, token) : v_count_gt(count[0], a, token);
+                count[1] = ties ? v_count_ge(count[1], b, token) : v_count_gt(count[1], b, token);
+            }
+        }
+        *(ties ? &job->not_below : &job->above) += v_count_sum(count[0]) + (uint64_t)v_count_sum(count[1]);
     }
 }
 
-/* the bounds on a block's lane sums below which the block needs no second look */
-typedef struct bounds {
-    float level, level_e; /* a new maximum, or a place among the top k */
-    float token_e;        /* an element not below the ranked token */
-} bounds;
+/* levels, and the bounds on lane sums of e^x that an element of that level reaches */
+typedef struct bound {
+    float level, e;
+} bound;
 
-LP_INLINE void bounds_update(bounds *b, const scan *job)
+LP_INLINE void bound_update(bound *b, float level)
 {
-    float level = job->row->max;
-    if (job->top != NULL && !(job->top->limit > level)) {
-        level = job->top->limit;
-    }
     if (level != b->level) {
         b->level = level;
-        b->level_e = level_bound(level);
+        b->e = level_bound(level);
     }
 }
 
-LP_INLINE void scan_block(scan *job, bounds *b, held_block *held, const float *x, size_t offset, size_t n, int32_t first,
-                          int full_size, int entropy)
+/* what a scan keeps besides the row */
+typedef struct scan_state {
+    bound max, limit, token;
+    held_block held;
+    candidates top;
+} scan_state;
+
+/* most blocks end here or in the first lines of the next function: nothing new in them */
+LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, vf peak, raw_sum *raw,
+                         const block_sum *full, size_t offset, size_t n, int32_t first)
 {
-    row *r = job->row;
+    bound_update(&st->max, job->row->max);
+    if (peak_reaches(peak, st->max.e)) {
+        raw->m = block_max(g);
+        block_hold(job->row, &st->held, offset, n, first, raw, full);
+    } else {
+        row_deposit(job->row, full);
+    }
+    if (job->top != NULL) {
+        bound_update(&st->limit, st->top.limit);
+        if (peak_reaches(peak, st->limit.e) && !top_of_lanes(&st->top, g, sums, st->limit.e, first)) {
+            top_of_block(&st->top, g, first);
+        }
+        candidates_refresh(&st->top);
+    }
+    if (job->rank && peak_reaches(peak, st->token.e)) {
+        block_rank(job, g);
+    }
+}
+
+/* the same for a block whose maximum is known; sums is NULL where there are none in the units of the fast path */
+LP_INLINE void scan_known(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, const raw_sum *raw,
+                          const block_sum *full, size_t offset, size_t n, int32_t first)
+{
+    block_hold(job->row, &st->held, offset, n, first, raw, full);
+    if (job->top != NULL && raw->m >= st->top.limit) {
+        bound_update(&st->limit, st->top.limit);
+        if (sums == NULL || !top_of_lanes(&st->top, g, sums, st->limit.e, first)) {
+            top_of_block(&st->top, g, first);
+        }
+        candidates_refresh(&st->top);
+    }
+    if (job->rank && raw->m >= job->token_logit) {
+        block_rank(job, g);
+    }
+}
+
+static __attribute__((noinline)) void scan_careful(scan *job, scan_state *st, const block_groups *g, size_t offset,
+                                                   size_t n, int32_t first)
+{
+    raw_sum raw;
+    if (block_careful(job->row, g->at, g->count, &raw)) {
+        block_sum full = block_scale(&raw);
+        scan_known(job, st, g, NULL, &raw, &full, offset, n, first);
+    }
+}
+
+LP_INLINE void scan_block(scan *job, scan_state *st, const float *x, size_t offset, size_t n, int32_t first, int full_size,
+                          int entropy)
+{
     block_groups g;
+    group_sums sums;
     raw_sum raw;
     vf peak = v_set1(0);
     block_cut(&g, x, n);
-    int fast = !r->wide_hint && block_fast(&g, &raw, &peak, full_size, entropy);
-    if (!fast && !block_careful(r, g.at, g.count, &raw)) {
-        return;
-    }
-    block_sum full = block_scale(&raw);
-    int open = fast && !entropy; /* the maximum has not been taken */
-    if (open && !peak_reaches(peak, b->level_e)) {
-        row_deposit(r, &full);
+    if (!job->row->wide_hint && block_fast(&g, &raw, &sums, &peak, full_size, entropy)) {
+        block_sum full = block_scale(&raw);
+        if (entropy) {
+            scan_known(job, st, &g, &sums, &raw, &full, offset, n, first);
+        } else {
+            scan_open(job, st, &g, &sums, peak, &raw, &full, offset, n, first);
+        }
     } else {
-        if (open) {
-            raw.m = block_max(&g);
-        }
-        block_hold(r, held, offset, n, first, &raw, &full);
-        if (job->top != NULL) {
-            block_top(job->top, x, n, first, raw.m);
-        }
-        bounds_update(b, job);
-    }
-    if (job->rank && (open ? peak_reaches(peak, b->token_e) : raw.m >= job->token_logit)) {
-        block_rank(job, x, n);
+        scan_careful(job, st, &g, offset, n, first);
     }
 }
 
 /* the row's last block, where it is not whole: out of the loop's way */
-static __attribute__((noinline)) void scan_last(scan *job, bounds *b, held_block *held, const float *x, size_t offset,
-                                                size_t n, int32_t first)
+static __attribute__((noinline)) void scan_last(scan *job, scan_state *st, const float *x, size_t offset, size_t n,
+                                                int32_t first)
 {
     if (job->row->flags & ROW_ENTROPY) {
-        scan_block(job, b, held, x, offset, n, first, 0, 1);
+        scan_block(job, st, x, offset, n, first, 0, 1);
     } else {
-        scan_block(job, b, held, x, offset, n, first, 0, 0);
+        scan_block(job, st, x, offset, n, first, 0, 0);
     }
 }
 
@@ -189,20 +140,26 @@ LP_INLINE const float *block_at(const source *from, size_t offset, size_t n, flo
 LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy)
 {
     _Alignas(64) float buffer[LP_BLOCK_SIZE];
-    bounds b = {__builtin_nanf(""), 0, job->rank ? level_bound(job->token_logit) : 0};
-    held_block held;
-    held.any = 0;
-    bounds_update(&b, job);
+    scan_state st;
+    st.max.level = st.limit.level = st.token.level = __builtin_nanf("");
+    st.held.any = 0;
+    candidates_init(&st.top, job->top);
+    if (job->rank) {
+        bound_update(&st.token, job->token_logit);
+    }
     size_t i = 0;
     for (; i + LP_BLOCK_SIZE <= n; i += LP_BLOCK_SIZE) {
         const float *x = block_at(from, i, LP_BLOCK_SIZE, buffer);
-        scan_block(job, &b, &held, x, i, LP_BLOCK_SIZE, first + (int32_t)i, 1, entropy);
+        scan_block(job, &st, x, i, LP_BLOCK_SIZE, first + (int32_t)i, 1, entropy);
     }
     if (i < n) {
-        scan_last(job, &b, &held, block_at(from, i, n - i, buffer), i, n - i, first + (int32_t)i);
+        scan_last(job, &st, block_at(from, i, n - i, buffer), i, n - i, first + (int32_t)i);
     }
-    if (held.any) {
-        block_settle(job->row, &held, block_at(from, held.offset, held.n, buffer));
+    if (st.held.any) {
+        block_settle(job->row, &st.held, block_at(from, st.held.offset, st.held.n, buffer));
+    }
+    if (job->top != NULL) {
+        candidates_end(&st.top);
     }
 }
 
