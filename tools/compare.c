@@ -201,8 +201,8 @@ static void open_inputs(const request *r, matrix m[2], int32_t **tokens, compari
         if (matrix_open(r->path[i], &r->matrix[i], &m[i], &why))
             die("%s", why.text);
     if (m[0].rows != m[1].rows || m[0].vocab != m[1].vocab)
-        die("%s: shape %zu x %zu; expected %zu x %zu, as %s has", r->path[1], m[1].rows, m[1].vocab, m[0].rows, m[0].vocab,
-            r->path[0]);
+        die("%s: shape %zu x %zu; expected %zu x %zu, as %s has", r->path[1], m[1].rows, m[1].vocab, m[0].rows,
+            m[0].vocab, r->path[0]);
     if (r->tokens && tokens_read(r->tokens, m[0].rows, m[0].vocab, tokens, &why))
         die("%s", why.text);
     bool shifted = r->shift && m[0].rows > 0;

@@ -13,7 +13,8 @@
 typedef struct samples {
     size_t n;
     double *kl, *reverse_kl, *cross_entropy, *sorted_kl;
-    double *a_nll, *b_nll, *change, *sorted_change; /* of the token, with tokens only; change of probability in percent */
+    double *a_nll, *b_nll, *change,
+        *sorted_change; /* of the token, with tokens only; change of probability in percent */
     double max_abs_diff;
     size_t same_top, worst_row;
 } samples;
@@ -44,7 +45,8 @@ static void add_row(samples *s, const comparing *c, size_t row)
 static samples take_samples(const comparing *c)
 {
     samples s = {0};
-    double **arrays[] = {&s.kl, &s.reverse_kl, &s.cross_entropy, &s.sorted_kl, &s.a_nll, &s.b_nll, &s.change, &s.sorted_change};
+    double **arrays[] = {&s.kl,    &s.reverse_kl, &s.cross_entropy, &s.sorted_kl,
+                         &s.a_nll, &s.b_nll,      &s.change,        &s.sorted_change};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         *arrays[i] = need(c->rows, sizeof(double));
     for (size_t row = 0; row < c->rows; row++)
@@ -58,7 +60,8 @@ static samples take_samples(const comparing *c)
 
 static void free_samples(samples *s)
 {
-    double *arrays[] = {s->kl, s->reverse_kl, s->cross_entropy, s->sorted_kl, s->a_nll, s->b_nll, s->change, s->sorted_change};
+    double *arrays[] = {s->kl,    s->reverse_kl, s->cross_entropy, s->sorted_kl,
+                        s->a_nll, s->b_nll,      s->change,        s->sorted_change};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
 }
@@ -80,7 +83,8 @@ static void add_perplexities(summary *out, const samples *s)
     out->ratio.value = exp(out->log_ratio.value);
     out->ratio.error = out->ratio.value * out->log_ratio.error;
     out->difference.value = pb - pa;
-    out->difference.error = sqrt(fmax(0, pb * pb * b.error * b.error + pa * pa * a.error * a.error - 2 * pa * pb * shared));
+    out->difference.error =
+        sqrt(fmax(0, pb * pb * b.error * b.error + pa * pa * a.error * a.error - 2 * pa * pb * shared));
     out->change = mean_of(s->change, s->n);
     out->rms_change = rms_of(s->change, s->n);
 }
@@ -252,7 +256,8 @@ static void csv_print(const comparing *c)
         printf("%zu,", row);
         if (c->token)
             printf("%" PRId32 ",", c->token[row]);
-        printf("%.17g,%.17g,%.17g,%.9g,", c->kl[row], c->reverse_kl[row], c->cross_entropy[row], (double)c->max_abs_diff[row]);
+        printf("%.17g,%.17g,%.17g,%.9g,", c->kl[row], c->reverse_kl[row], c->cross_entropy[row],
+               (double)c->max_abs_diff[row]);
         if (c->token)
             printf("%.9g,%.9g,", (double)c->a_logprob[row], (double)c->b_logprob[row]);
         printf("%" PRId32 ",%" PRId32 ",%s\n", c->a_top[row], c->b_top[row], c->status[row] == LP_OK ? "ok" : "failed");

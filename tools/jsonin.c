@@ -55,7 +55,8 @@ enum { FLAGS = JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL };
 static int parse_fault(const char *path, size_t line, const json_error_t *error, fault *why)
 {
     if (budget.refused)
-        return fault_set(why, "%s: line %zu: the JSON needs more than %zu MiB of memory; expected a response of sane size",
+        return fault_set(why,
+                         "%s: line %zu: the JSON needs more than %zu MiB of memory; expected a response of sane size",
                          path, line, budget.limit >> 20);
     return fault_set(why, "%s: line %zu, column %d: not valid JSON: %s; expected a complete document", path, line,
                      error->column, error->text);
@@ -139,7 +140,8 @@ int json_reader_next(json_reader *r, json_t **out, fault *why)
     if (first == EOF)
         return 0;
     if (first != '{' && first != '[')
-        return fault_set(why, "%s: line %zu: not a JSON document; expected it to start with '{' or '['", r->path, r->line);
+        return fault_set(why, "%s: line %zu: not a JSON document; expected it to start with '{' or '['", r->path,
+                         r->line);
     r->start = r->line;
     budget.refused = 0;
     *out = json_load_callback(give_byte, r, FLAGS | JSON_DISABLE_EOF_CHECK, &error);

@@ -17,9 +17,9 @@ json_t *json_from_memory(const char *path, const char *data, size_t size, fault 
 typedef struct json_reader {
     const char *path;
     FILE *file;
-    size_t start;     /* the line on which the last document started */
-    size_t line;      /* of the next byte */
-    size_t bytes;     /* read so far */
+    size_t start; /* the line on which the last document started */
+    size_t line;  /* of the next byte */
+    size_t bytes; /* read so far */
     char *buffer;
     size_t at, filled;
 } json_reader;

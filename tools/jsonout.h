@@ -12,17 +12,17 @@
 #define LOGPROB_UNLIKELY (-9999.0)
 
 /* These never return NULL: out of memory ends the program. */
-json_t *json_number(double value);   /* null unless finite */
-json_t *json_logprob(double value);  /* -9999.0 for -inf, null for NaN */
-json_t *json_text(text t);           /* a string; bytes that are not UTF-8 become "bytes:\xe2\x80", as the API does */
-json_t *json_bytes(text t);          /* an array of numbers */
+json_t *json_number(double value);  /* null unless finite */
+json_t *json_logprob(double value); /* -9999.0 for -inf, null for NaN */
+json_t *json_text(text t);          /* a string; bytes that are not UTF-8 become "bytes:\xe2\x80", as the API does */
+json_t *json_bytes(text t);         /* an array of numbers */
 void json_put(json_t *object, const char *key, json_t *value); /* takes the reference */
-json_t *json_made(json_t *value);    /* dies when NULL */
+json_t *json_made(json_t *value);                              /* dies when NULL */
 
 /* One {token, logprob, bytes} of the OpenAI chat API. An id without text is "token_id:N" with bytes null. */
 json_t *json_token(const vocab *v, int32_t id, double logprob);
 
-enum { DIGITS_FLOAT = 9, DIGITS_DOUBLE = 17 }; /* enough to read back the same bits */
+enum { DIGITS_FLOAT = 9, DIGITS_DOUBLE = 17 };         /* enough to read back the same bits */
 void json_write(FILE *out, json_t *value, int digits); /* takes the reference */
 
 #endif

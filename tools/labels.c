@@ -11,8 +11,9 @@
 /* White space, and the two characters by which tokenizers write a space, on either side of a token. */
 static text trim(text t)
 {
-    static const char *const spaces[] = {" ", "\t", "\n", "\r", "\xe2\x96\x81" /* U+2581 */, "\xc4\xa0" /* U+0120 */,
-                                         "\xc4\x8a" /* U+010A: a newline */};
+    static const char *const spaces[] = {
+        " ",       "\t", "\n", "\r", "\xe2\x96\x81" /* U+2581 */, "\xc4\xa0" /* U+0120 */,
+        "\xc4\x8a" /* U+010A: a newline */};
     for (size_t i = 0; i < sizeof spaces / sizeof *spaces;) {
         size_t length = strlen(spaces[i]);
         if (t.length >= length && !memcmp(t.bytes, spaces[i], length)) {
@@ -55,7 +56,8 @@ int labels_parse(labels *l, fault *why)
             *to++ = *++c;
         } else if (*c == ',' || *c == '|' || !*c) {
             if (to == start)
-                return fault_set(why, "--labels: \"%s\" has an empty label or spelling; expected like \"yes|Yes,no|No\"", l->spec);
+                return fault_set(
+                    why, "--labels: \"%s\" has an empty label or spelling; expected like \"yes|Yes,no|No\"", l->spec);
             add_spelling(l, (text){start, (size_t)(to - start)}, first);
             start = to;
             first = *c == ',';
@@ -161,8 +163,8 @@ int labels_read(const labels *l, const sequence *s, const char *where, label_res
     int64_t index = l->position < 0 ? (int64_t)s->count + l->position : l->position;
     *out = (label_result){0};
     if (index < 0 || (uint64_t)index >= s->count)
-        return fault_set(why, "%s: choice %zu has %zu tokens; expected one at --position %" PRId64, where, s->choice, s->count,
-                         l->position);
+        return fault_set(why, "%s: choice %zu has %zu tokens; expected one at --position %" PRId64, where, s->choice,
+                         s->count, l->position);
     entries e = {0};
     gather(l, s, &s->positions[index], &e);
     out->position = (size_t)index;
@@ -175,8 +177,9 @@ int labels_read(const labels *l, const sequence *s, const char *where, label_res
     if (status == LP_OK)
         return 0;
     label_result_free(out);
-    return fault_set(why, "%s: choice %zu, position %zu: the labels have no probability (%s); expected logprobs whose "
-                          "probabilities sum to at most 1",
+    return fault_set(why,
+                     "%s: choice %zu, position %zu: the labels have no probability (%s); expected logprobs whose "
+                     "probabilities sum to at most 1",
                      where, s->choice, (size_t)index, lp_status_string(status));
 }
 

@@ -13,10 +13,10 @@ typedef struct labels {
     normalize normalized;
 
     size_t count;
-    text *names;      /* [count], the first spelling of each */
+    text *names; /* [count], the first spelling of each */
     size_t spellings;
-    text *spelling;   /* [spellings] */
-    int32_t *owner;   /* [spellings] */
+    text *spelling; /* [spellings] */
+    int32_t *owner; /* [spellings] */
     char *storage;
 } labels;
 

@@ -153,7 +153,8 @@ static int copy_tokens(const npy *array, size_t size, size_t vocab, int32_t *out
     for (size_t i = 0; i < array->shape[0]; i++) {
         int64_t id = load_integer(data + i * size, size, is_signed);
         if (id < 0 || (uint64_t)id >= vocab)
-            return fault_set(why, "%s: token %" PRId64 " at position %zu; expected ids from 0 to %zu, the logits' columns",
+            return fault_set(why,
+                             "%s: token %" PRId64 " at position %zu; expected ids from 0 to %zu, the logits' columns",
                              array->path, id, i, vocab - 1);
         out[i] = (int32_t)id;
     }
@@ -168,8 +169,8 @@ static int tokens_from_npy(const npy *array, size_t count, size_t vocab, int32_t
     if (!size)
         return fault_set(why, "%s: dtype '%s'; expected integers ('<i4', '<i8', ...)", array->path, array->descr);
     if (array->dims != 1 || array->shape[0] != count)
-        return fault_set(why, "%s: shape %s; expected %zu token ids, one for each row of the logits", array->path, shape,
-                         count);
+        return fault_set(why, "%s: shape %s; expected %zu token ids, one for each row of the logits", array->path,
+                         shape, count);
     if (npy_check_size(array, size, why))
         return -1;
     *out = need(count, sizeof **out);

@@ -215,11 +215,12 @@ int npy_check_size(const npy *array, size_t element_size, fault *why)
     size_t bytes = element_size;
     for (int i = 0; i < array->dims; i++)
         if (__builtin_mul_overflow(bytes, array->shape[i], &bytes))
-            return fault_set(why, "%s: shape %s is larger than memory can be; expected a sane size", array->path, shape);
+            return fault_set(why, "%s: shape %s is larger than memory can be; expected a sane size", array->path,
+                             shape);
     size_t have = array->file.size - array->offset;
     if (have < bytes)
-        return fault_set(why, "%s: truncated: %zu bytes of data; expected %zu for %s elements of %zu bytes", array->path,
-                         have, bytes, shape, element_size);
+        return fault_set(why, "%s: truncated: %zu bytes of data; expected %zu for %s elements of %zu bytes",
+                         array->path, have, bytes, shape, element_size);
     if (have > bytes)
         return fault_set(why, "%s: %zu bytes too long; expected %zu bytes of data for %s elements of %zu bytes",
                          array->path, have - bytes, bytes, shape, element_size);

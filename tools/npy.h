@@ -12,11 +12,11 @@ enum { NPY_MAX_DIMS = 32 };
 typedef struct npy {
     mapped file;
     const char *path;
-    char descr[48];          /* as written in the header, cut if absurdly long */
+    char descr[48]; /* as written in the header, cut if absurdly long */
     bool fortran;
     int dims;
     size_t shape[NPY_MAX_DIMS];
-    size_t offset;           /* of the data */
+    size_t offset; /* of the data */
 } npy;
 
 bool npy_is(const mapped *file); /* starts with the magic string */

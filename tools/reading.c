@@ -89,10 +89,11 @@ static void table_print(FILE *out, const reading_options *o, const reading *r, b
         fputc('\n', out);
     }
     if (r->bounded)
-        fprintf(out, "  %-14s %.6f to %.6f nats a token (%zu positions, vocabulary of %zu)\n", "entropy", r->entropy_lower,
-                r->entropy_upper, r->bounded, o->vocab);
+        fprintf(out, "  %-14s %.6f to %.6f nats a token (%zu positions, vocabulary of %zu)\n", "entropy",
+                r->entropy_lower, r->entropy_upper, r->bounded, o->vocab);
     if (r->missing + r->unlikely)
-        fprintf(out, "  %-14s %zu without logprob, %zu too unlikely to be listed\n", "not counted", r->missing, r->unlikely);
+        fprintf(out, "  %-14s %zu without logprob, %zu too unlikely to be listed\n", "not counted", r->missing,
+                r->unlikely);
     if (o->has_threshold)
         table_spans(out, o, r);
     if (o->labels.spec)
@@ -206,7 +207,8 @@ static void csv_number(FILE *out, double value)
 
 static void csv_begin(FILE *out, const reading_options *o)
 {
-    fputs("file,line,choice,kind,tokens,missing,unlikely,logprob,mean,perplexity,least_position,least_token,least_logprob,"
+    fputs("file,line,choice,kind,tokens,missing,unlikely,logprob,mean,perplexity,least_position,least_token,least_"
+          "logprob,"
           "entropy_lower,entropy_upper",
           out);
     if (o->has_threshold)

@@ -18,13 +18,13 @@ typedef struct span {
 
 typedef struct reading {
     const char *file;
-    size_t line;               /* where its document starts */
+    size_t line; /* where its document starts */
     const sequence *from;
-    lp_sequence sums;          /* of the tokens that have a finite logprob */
-    size_t missing, unlikely;  /* null; -9999.0 or less */
+    lp_sequence sums;                        /* of the tokens that have a finite logprob */
+    size_t missing, unlikely;                /* null; -9999.0 or less */
     size_t least[LEAST_LIKELY], least_count; /* positions, least likely first */
-    size_t bounded;            /* positions whose entropy is bounded by their alternatives */
-    double entropy_lower, entropy_upper; /* means over those */
+    size_t bounded;                          /* positions whose entropy is bounded by their alternatives */
+    double entropy_lower, entropy_upper;     /* means over those */
     span *spans;
     size_t spans_count;
     label_result labels;
@@ -33,8 +33,8 @@ typedef struct reading {
 typedef struct reading_options {
     format form;
     bool colour, has_threshold, prompt;
-    float threshold;           /* a logprob */
-    size_t vocab;              /* for the upper entropy bound */
+    float threshold; /* a logprob */
+    size_t vocab;    /* for the upper entropy bound */
     labels labels;
 } reading_options;
 

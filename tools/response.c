@@ -19,7 +19,8 @@ typedef struct place {
 
 static int bad(const place *p, const char *what, const char *expected)
 {
-    return fault_set(p->why, "%s: choice %zu, position %zu: %s; expected %s", p->where, p->choice, p->position, what, expected);
+    return fault_set(p->why, "%s: choice %zu, position %zu: %s; expected %s", p->where, p->choice, p->position, what,
+                     expected);
 }
 
 static text string_text(const json_t *string)
@@ -200,12 +201,14 @@ static int check_legacy(const json_t *tokens, const json_t *logprobs, const json
 {
     size_t count = json_array_size(tokens);
     if (!json_is_array(logprobs) || json_array_size(logprobs) != count)
-        return fault_set(p->why, "%s: choice %zu: token_logprobs is missing or has another length; expected %zu, one for each "
-                                 "token",
+        return fault_set(p->why,
+                         "%s: choice %zu: token_logprobs is missing or has another length; expected %zu, one for each "
+                         "token",
                          p->where, p->choice, count);
     if (top && !json_is_null(top) && (!json_is_array(top) || json_array_size(top) != count))
-        return fault_set(p->why, "%s: choice %zu: top_logprobs is no list or has another length; expected %zu, one for each "
-                                 "token",
+        return fault_set(p->why,
+                         "%s: choice %zu: top_logprobs is no list or has another length; expected %zu, one for each "
+                         "token",
                          p->where, p->choice, count);
     return 0;
 }
@@ -264,7 +267,8 @@ static int read_maps(const json_t *maps, const json_t *ids, bool is_prompt, resp
         if (json_is_null(map))
             continue;
         if (!json_is_object(map))
-            return bad(p, "neither a map of logprobs nor null", "{token id: {\"logprob\", \"rank\", \"decoded_token\"}, ...}");
+            return bad(p, "neither a map of logprobs nor null",
+                       "{token id: {\"logprob\", \"rank\", \"decoded_token\"}, ...}");
         if (take_sampled(map, json_array_get(ids, p->position), at, p) || read_map(map, s, at, p))
             return -1;
     }
@@ -275,8 +279,8 @@ static int read_maps(const json_t *maps, const json_t *ids, bool is_prompt, resp
 
 static int no_logprobs(const place *p)
 {
-    return fault_set(p->why, "%s: choice %zu has no logprobs%s; expected a response to a request that asked for them", p->where,
-                     p->choice, p->prompt ? " of its prompt" : "");
+    return fault_set(p->why, "%s: choice %zu has no logprobs%s; expected a response to a request that asked for them",
+                     p->where, p->choice, p->prompt ? " of its prompt" : "");
 }
 
 static int read_logprobs(const json_t *logprobs, const json_t *ids, response *out, place *p)
@@ -294,8 +298,9 @@ static int read_logprobs(const json_t *logprobs, const json_t *ids, response *ou
         return read_maps(logprobs, ids, false, out, p);
     if (!logprobs || json_is_null(logprobs) || json_is_object(logprobs))
         return no_logprobs(p);
-    return fault_set(p->why, "%s: choice %zu: logprobs is neither an object nor a list; expected one of the shapes of "
-                             "logprob read --help",
+    return fault_set(p->why,
+                     "%s: choice %zu: logprobs is neither an object nor a list; expected one of the shapes of "
+                     "logprob read --help",
                      p->where, p->choice);
 }
 
@@ -340,7 +345,8 @@ static int read_error(const json_t *error, const place *p)
 
 static int read_object(const json_t *document, response *out, place *p)
 {
-    const json_t *body = json_object_get(json_object_get(document, "response"), "body"); /* a line of a batch's output */
+    const json_t *body =
+        json_object_get(json_object_get(document, "response"), "body"); /* a line of a batch's output */
     const json_t *choices = json_object_get(document, "choices"), *error = json_object_get(document, "error");
     if (json_is_object(body)) {
         document = body;
@@ -351,9 +357,11 @@ static int read_object(const json_t *document, response *out, place *p)
         return read_choices(document, choices, out, p);
     if (error && !json_is_null(error))
         return read_error(error, p);
-    if (json_object_get(document, "logprobs") || json_object_get(document, "prompt_logprobs")) /* what `logprob score --format json` prints, or a choice alone */
+    if (json_object_get(document, "logprobs") ||
+        json_object_get(document, "prompt_logprobs")) /* what `logprob score --format json` prints, or a choice alone */
         return read_choice(document, out, p);
-    return fault_set(p->why, "%s: has neither choices nor logprobs; expected a response of a chat or completions API", p->where);
+    return fault_set(p->why, "%s: has neither choices nor logprobs; expected a response of a chat or completions API",
+                     p->where);
 }
 
 /* A list of responses */

@@ -15,10 +15,10 @@ typedef struct alternative {
 } alternative;
 
 typedef struct position {
-    text token;     /* as the server calls it: what labels are compared with */
-    text bytes;     /* what it stands for: what people read */
-    float logprob;  /* NaN: null or missing; -inf: -9999.0 or less, "too unlikely to tell" */
-    int64_t rank;   /* 0: not told */
+    text token;          /* as the server calls it: what labels are compared with */
+    text bytes;          /* what it stands for: what people read */
+    float logprob;       /* NaN: null or missing; -inf: -9999.0 or less, "too unlikely to tell" */
+    int64_t rank;        /* 0: not told */
     size_t first, count; /* its alternatives */
 } position;
 

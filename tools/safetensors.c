@@ -29,11 +29,13 @@ static bool get_size(const json_t *value, size_t *out)
 
 static int bad_entry(const char *path, const char *name, const char *what, fault *why)
 {
-    return fault_set(why, "%s: tensor \"%.100s\": %s; expected {\"dtype\", \"shape\", \"data_offsets\"} as safetensors has them",
-                     path, name, what);
+    return fault_set(
+        why, "%s: tensor \"%.100s\": %s; expected {\"dtype\", \"shape\", \"data_offsets\"} as safetensors has them",
+        path, name, what);
 }
 
-static int read_entry(const char *path, const char *name, const json_t *entry, size_t data_size, tensor *out, fault *why)
+static int read_entry(const char *path, const char *name, const json_t *entry, size_t data_size, tensor *out,
+                      fault *why)
 {
     const json_t *shape = json_object_get(entry, "shape"), *offsets = json_object_get(entry, "data_offsets");
     *out = (tensor){.name = name, .dtype = json_string_value(json_object_get(entry, "dtype"))};
@@ -49,7 +51,8 @@ static int read_entry(const char *path, const char *name, const json_t *entry, s
         !get_size(json_array_get(offsets, 1), &out->end) || out->begin > out->end)
         return bad_entry(path, name, "its data_offsets are not [begin, end]", why);
     if (out->end > data_size)
-        return fault_set(why, "%s: truncated: tensor \"%.100s\" ends at byte %zu of the data; expected no more than %zu",
+        return fault_set(why,
+                         "%s: truncated: tensor \"%.100s\" ends at byte %zu of the data; expected no more than %zu",
                          path, name, out->end, data_size);
     return 0;
 }
@@ -65,9 +68,11 @@ static int take_tensor(const char *path, const tensor *t, matrix *out, fault *wh
     size_t bytes;
     int dtype = float_dtype(t->dtype);
     if (dtype < 0)
-        return fault_set(why, "%s: tensor \"%.100s\" has dtype %.20s; expected F32, F16 or BF16", path, t->name, t->dtype);
+        return fault_set(why, "%s: tensor \"%.100s\" has dtype %.20s; expected F32, F16 or BF16", path, t->name,
+                         t->dtype);
     if (t->dims != 2)
-        return fault_set(why, "%s: tensor \"%.100s\" has %zu dimensions; expected 2, rows x vocab", path, t->name, t->dims);
+        return fault_set(why, "%s: tensor \"%.100s\" has %zu dimensions; expected 2, rows x vocab", path, t->name,
+                         t->dims);
     if (__builtin_mul_overflow(t->shape[0], t->shape[1], &bytes) ||
         __builtin_mul_overflow(bytes, dtype_size(dtype), &bytes) || bytes != t->end - t->begin)
         return fault_set(why, "%s: tensor \"%.100s\" has %zu bytes; expected %zu x %zu elements of %zu bytes", path,
@@ -121,11 +126,13 @@ static int choose(const char *path, const json_t *header, size_t data_size, choi
     if (c->candidates == 0 && c->wanted)
         return fault_set(why, "%s: no tensor \"%.100s\"; expected one of: %s", path, c->wanted, c->names);
     if (c->candidates != 1)
-        return fault_set(why, "%s: %zu tensors of type F32, F16 or BF16 with 2 dimensions; expected one, or --tensor NAME "
-                              "(the file has: %s)",
+        return fault_set(why,
+                         "%s: %zu tensors of type F32, F16 or BF16 with 2 dimensions; expected one, or --tensor NAME "
+                         "(the file has: %s)",
                          path, c->candidates, c->names);
     if (c->end != data_size)
-        return fault_set(why, "%s: %zu bytes of data; expected %zu, where the last tensor ends", path, data_size, c->end);
+        return fault_set(why, "%s: %zu bytes of data; expected %zu, where the last tensor ends", path, data_size,
+                         c->end);
     return 0;
 }
 
@@ -135,10 +142,12 @@ static int header_length(const char *path, mapped file, size_t *length, fault *w
     for (size_t i = 0; i < 8 && file.size >= 8; i++)
         stated |= (uint64_t)file.data[i] << (8 * i);
     if (file.size < 8 || stated > file.size - 8)
-        return fault_set(why, "%s: truncated, or not a .safetensors file: %zu bytes; expected 8 and a header of %llu bytes",
+        return fault_set(why,
+                         "%s: truncated, or not a .safetensors file: %zu bytes; expected 8 and a header of %llu bytes",
                          path, file.size, (unsigned long long)stated);
     if (stated > MAX_HEADER)
-        return fault_set(why, "%s: a header of %llu bytes; expected at most %d", path, (unsigned long long)stated, MAX_HEADER);
+        return fault_set(why, "%s: a header of %llu bytes; expected at most %d", path, (unsigned long long)stated,
+                         MAX_HEADER);
     *length = (size_t)stated;
     return 0;
 }
@@ -153,8 +162,9 @@ int safetensors_find(const char *path, const char *name, matrix *out, fault *why
         return -1;
     choice c = {.wanted = name};
     out->data = out->file.data + 8 + length;
-    int result = json_is_object(header) ? choose(path, header, out->file.size - 8 - length, &c, why)
-                                        : fault_set(why, "%s: its header is a list; expected an object of tensors", path);
+    int result = json_is_object(header)
+                     ? choose(path, header, out->file.size - 8 - length, &c, why)
+                     : fault_set(why, "%s: its header is a list; expected an object of tensors", path);
     if (!result)
         result = take_tensor(path, &c.chosen, out, why);
     json_decref(header);

@@ -83,8 +83,8 @@ static void table_end(const scoring *s)
         print_word(s, s->token[q->argmin]);
         putchar('\n');
     }
-    printf("greedy        %s (%zu of %zu tokens are the most likely one)\n",
-           s->greedy_rows == s->rows ? "yes" : "no", s->greedy_rows, s->rows);
+    printf("greedy        %s (%zu of %zu tokens are the most likely one)\n", s->greedy_rows == s->rows ? "yes" : "no",
+           s->greedy_rows, s->rows);
     if (s->failed_rows)
         printf("failed        %zu rows\n", s->failed_rows);
     if (s->show_time)

@@ -11,7 +11,7 @@
 typedef struct scoring {
     format form;
     bool colour;
-    size_t top;              /* alternatives to print */
+    size_t top; /* alternatives to print */
     vocab words;
 
     size_t rows, columns;    /* scored rows */
@@ -20,13 +20,13 @@ typedef struct scoring {
     float *logprob, *entropy;
     int32_t *rank;
     lp_status *status;
-    size_t k;                /* alternatives computed: at least 1, for `greedy` */
-    float *top_logprob;      /* [rows of a chunk, k] */
+    size_t k;           /* alternatives computed: at least 1, for `greedy` */
+    float *top_logprob; /* [rows of a chunk, k] */
     int32_t *top_token;
 
     lp_sequence sequence;
     size_t greedy_rows, failed_rows;
-    double entropy_sum;      /* of the rows that did not fail */
+    double entropy_sum; /* of the rows that did not fail */
     double seconds;
     bool show_time;
 } scoring;

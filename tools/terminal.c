@@ -21,7 +21,8 @@ bool colour_wanted(colour_choice choice)
 
 int surprise_level(double logprob)
 {
-    static const double bounds[] = {-0.69314718055994531, -2.3025850929940457, -4.6051701859880914, -6.9077552789821371};
+    static const double bounds[] = {-0.69314718055994531, -2.3025850929940457, -4.6051701859880914,
+                                    -6.9077552789821371};
     if (logprob != logprob)
         return SURPRISE_LEVELS - 1;
     int level = 0;

@@ -7,7 +7,7 @@
 
 typedef struct vocab {
     bool known;
-    size_t size;   /* tokens that have text */
+    size_t size; /* tokens that have text */
     text *tokens;
     char *storage;
 } vocab;
