@@ -76,6 +76,10 @@ typedef struct lp_logits {
     const void *reserved[3];
 } lp_logits;
 
+/* The logits as every other function sees them: widened, capped, scaled and masked, in that order. For tests, and for
+ * callers that want the processed row itself. out may be data (f32, same stride). Status: only LP_ERR_ARG. */
+LP_API lp_status lp_transform(const lp_logits *in, float *out /* [rows, out_stride] */, size_t out_stride /* 0: vocab */);
+
 /* ---- one result each --------------------------------------------------------------------------------------------- */
 LP_API lp_status lp_logsumexp  (const lp_logits *in, float *out /* [rows] */);
 LP_API lp_status lp_log_softmax(const lp_logits *in, float *out /* [rows, out_stride] */, size_t out_stride /* 0: vocab */);

@@ -102,6 +102,24 @@ def table():
     return entries, scale, worst
 
 
+def tanh_polynomial(degree):
+    """P with tanh z ~ z + z u P(u), u = z^2, z <= 5/8: interpolation at Chebyshev nodes, solved in rationals"""
+    n, top = degree + 1, Fraction(25, 64)
+    nodes = [top / 2 * (1 + Fraction(math.cos(math.pi * (2 * i + 1) / (2 * n)))) for i in range(n)]
+    values = []
+    for u in nodes:
+        z = (Decimal(u.numerator) / Decimal(u.denominator)).sqrt()
+        e = (2 * z).exp()
+        values.append(Fraction(((e - 1) / (e + 1) / z - 1) / (z * z)))
+    rows = [[u**j for j in range(n)] + [v] for u, v in zip(nodes, values)]
+    for c in range(n):
+        for i in range(n):
+            if i != c:
+                f = rows[i][c] / rows[c][c]
+                rows[i] = [a - f * b for a, b in zip(rows[i], rows[c])]
+    return [to_float(rows[i][n] / rows[i][i]) for i in range(n)]
+
+
 def main():
     a = cubic()
     c1, c2, c3 = (to_float(a[i] / a[0]) for i in (1, 2, 3))
@@ -154,6 +172,9 @@ def main():
     print("\n/* the entries themselves, entry k at 7 - k */")
     print("#define EXP_TABLE_REVERSED \\\n    { " + ", ".join(hexf(entries[7 - k]) for k in range(8)) + " }")
     print(f"\n/* kappa / scale, undone once per block */\n#define EXP_FACTOR {(kappa / scale).hex()}")
+    print("\n/* tanh z = z + z u P(u), u = z^2, up to 5/8 */")
+    for i, c in enumerate(tanh_polynomial(5)):
+        print(f"#define TANH_P{i} {hexf(c) if c > 0 else '(' + hexf(c) + ')'}")
     print("\n/* the floats between which fma(x, EXP_LOG2E, EXP_MAGIC) lies in [2, 2 + 2047 units] */")
     print(f"#define EXP_LOWEST ({hexf(low)})")
     print(f"#define EXP_HIGHEST {hexf(high)}")

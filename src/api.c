@@ -79,17 +79,52 @@ static void fill_nan(float *out, size_t n)
     }
 }
 
+static lp_status check_dense(const lp_logits *in, const float *out, size_t out_stride)
+{
+    size_t stride = out_stride == 0 ? in->vocab : out_stride;
+    if (stride < in->vocab || (out == NULL && in->vocab != 0) ||
+        size_product(size_product(in->rows, stride), sizeof *out) > SIZE_MAX / 2) {
+        return LP_ERR_ARG;
+    }
+    return LP_OK;
+}
+
+lp_status lp_transform(const lp_logits *in, float *out, size_t out_stride)
+{
+    lp_status status = logits_check(in);
+    if (status != LP_OK || in->rows == 0) {
+        return status;
+    }
+    if (check_dense(in, out, out_stride) != LP_OK) {
+        return LP_ERR_ARG;
+    }
+    const kernels *k = dispatch();
+    fp_state fp = fp_enter();
+    for (size_t i = 0; i < in->rows; i++) {
+        source row_source = logits_row(in, i);
+        float *row_out = out + i * (out_stride == 0 ? in->vocab : out_stride);
+        for (size_t at = 0; at < in->vocab; at += LP_BLOCK) {
+            float block[LP_BLOCK];
+            size_t n = in->vocab - at < LP_BLOCK ? in->vocab - at : LP_BLOCK;
+            source part = source_at(&row_source, at);
+            k->prepare(block, &part, n);
+            memcpy(row_out + at, block, n * sizeof *block);
+        }
+    }
+    fp_leave(fp);
+    return LP_OK;
+}
+
 lp_status lp_log_softmax(const lp_logits *in, float *out, size_t out_stride)
 {
     lp_status status = logits_check(in);
     if (status != LP_OK || in->rows == 0) {
         return status;
     }
-    size_t stride = out_stride == 0 ? in->vocab : out_stride;
-    if (stride < in->vocab || (out == NULL && in->vocab != 0) ||
-        size_product(size_product(in->rows, stride), sizeof *out) > SIZE_MAX / 2) {
+    if (check_dense(in, out, out_stride) != LP_OK) {
         return LP_ERR_ARG;
     }
+    size_t stride = out_stride == 0 ? in->vocab : out_stride;
     const kernels *k = dispatch();
     fp_state fp = fp_enter();
     for (size_t i = 0; i < in->rows; i++) {

@@ -11,14 +11,11 @@
  * so a block's sum is within 9e-8 + 3 * 2^-24 = 2.7e-7 of the exact one, relative; all terms have one sign. */
 #ifndef LP_CORE_BLOCK_H
 #define LP_CORE_BLOCK_H
+#include "core/exp.h"
 #include "row.h"
 
 enum { LP_COLUMNS = LP_LANES / LP_WIDTH };
 enum { LP_PREFETCH = 2560 }; /* elements ahead of the one at work */
-
-/* the bits that are zero in every t whose exponent is right, and not all zero in any other: t = 0 cannot come up, for
- * EXP_MAGIC / EXP_LOG2E is no float */
-#define EXP_OUTSIDE (~0x400007FFU)
 
 /* a block narrower than this in sum goes the careful way: its terms could be subnormal, or could have overflowed */
 #define NARROW_LEAST 0x1p-80
@@ -51,26 +48,6 @@ static reference wide_reference(float m)
     }
     return ref;
 }
-
-/* t and e^x */
-LP_INLINE vf exp_terms(vf x, vf magic, vf *t)
-{
-    *t = v_fma(x, v_set1(EXP_LOG2E), magic);
-    vf n = v_sub(*t, magic);
-    vf r = v_fnma(n, v_set1(EXP_LN2), x);
-    vf q = v_fma(r, v_set1(EXP_C3), v_set1(EXP_C2));
-    q = v_fma(q, r, v_set1(EXP_C1));
-    vf power = v_exp_table(*t);
-    return v_fma(v_mul(power, r), q, power);
-}
-
-#ifndef LP_OWN_EXP_NARROW
-#define NARROW_OUTSIDE EXP_OUTSIDE
-LP_INLINE vf exp_narrow(vf x, vf *t)
-{
-    return exp_terms(x, v_set1(EXP_MAGIC), t);
-}
-#endif
 
 typedef struct group_sums {
     _Alignas(64) float s[LP_GROUPS * LP_LANES];

@@ -27,6 +27,14 @@
 /* kappa / scale, undone once per block */
 #define EXP_FACTOR 0x1.d6b6295b3764ap-1
 
+/* tanh z = z + z u P(u), u = z^2, up to 5/8 */
+#define TANH_P0 (-0x1.555556p-2f)
+#define TANH_P1 0x1.1110eap-3f
+#define TANH_P2 (-0x1.ba08c4p-5f)
+#define TANH_P3 0x1.64a976p-6f
+#define TANH_P4 (-0x1.116a16p-7f)
+#define TANH_P5 0x1.2c83cp-9f
+
 /* the floats between which fma(x, EXP_LOG2E, EXP_MAGIC) lies in [2, 2 + 2047 units] */
 #define EXP_LOWEST (-0x1.603496p+6f)
 #define EXP_HIGHEST 0x1.657d9cp+6f

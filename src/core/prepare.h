@@ -2,7 +2,7 @@
 /* Logits as the kernels see them: widened to float, capped, scaled and masked, a block at a time. */
 #ifndef LP_CORE_PREPARE_H
 #define LP_CORE_PREPARE_H
-#include "core/lanes_common.h"
+#include "core/exp.h"
 #include "kernels.h"
 
 enum { DTYPE_F32 = 0, DTYPE_BF16 = 1, DTYPE_F16 = 2 };
@@ -16,6 +16,28 @@ LP_INLINE vf load_as_float(const unsigned char *data, size_t i, int dtype)
     return dtype == DTYPE_BF16 ? v_load_bf16(half) : v_load_f16(half);
 }
 
+/* softcap * tanh(x / softcap); infinities and NaN stay what they are.
+ *
+ * With z = |x| / softcap: up to 5/8 tanh z = z + z u P(u), u = z^2; beyond, 1 - 2 / (e^2z + 1) with the hot loop's exp.
+ * tanh within 3 ulp (tests/test_exp.c searches), then one division and one product of correct rounding. */
+LP_INLINE vf v_softcap(vf x, vf cap)
+{
+    const vf one = v_set1(1);
+    vf y = v_div(x, cap), z = v_copysign(y, one), u = v_mul(z, z);
+    vf p = v_fma(v_set1(TANH_P5), u, v_set1(TANH_P4));
+    p = v_fma(p, u, v_set1(TANH_P3));
+    p = v_fma(p, u, v_set1(TANH_P2));
+    p = v_fma(p, u, v_set1(TANH_P1));
+    p = v_fma(p, u, v_set1(TANH_P0));
+    vf small = v_fma(v_mul(z, u), p, z);
+    vf twice = v_min(v_add(z, z), v_set1(40)), t;
+    vf e = v_mul(exp_terms(twice, v_set1(EXP_MAGIC), &t), v_set1((float)EXP_FACTOR));
+    vf large = v_sub(one, v_div(v_set1(2), v_add(e, one)));
+    vf capped = v_mul(cap, v_copysign(v_keep_bits(large, v_mask_ge(z, v_set1(0.625F)), small), y));
+    uint32_t finite = v_mask_gt(v_set1(__builtin_inff()), v_copysign(x, one));
+    return v_keep_bits(capped, finite, x);
+}
+
 /* 32 mask bits from any bit on */
 LP_INLINE uint32_t mask_bits(const uint32_t *words, size_t bit, size_t n)
 {
@@ -25,13 +47,16 @@ LP_INLINE uint32_t mask_bits(const uint32_t *words, size_t bit, size_t n)
 
 /* whole sets of 32 elements of one kind of source; the conditions are constants of the caller's */
 LP_INLINE void prepare_sets(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit, int dtype,
-                            int scaled, int masked)
+                            int capped, int scaled, int masked)
 {
-    const vf scale = v_set1(from->scale), absent = v_set1(-__builtin_inff());
+    const vf cap = v_set1(from->softcap), scale = v_set1(from->scale), absent = v_set1(-__builtin_inff());
     for (size_t i = 0; i < sets * LP_LANES; i += LP_LANES) {
         uint32_t allowed = masked ? mask_bits(from->allowed, bit + i, LP_LANES) : 0;
         for (size_t c = 0; c < LP_LANES; c += LP_WIDTH) {
             vf x = load_as_float(data, i + c, dtype);
+            if (capped) {
+                x = v_softcap(x, cap);
+            }
             if (scaled) {
                 x = v_mul(x, scale);
             }
@@ -45,12 +70,14 @@ LP_INLINE void prepare_sets(float *out, const unsigned char *data, size_t sets, 
 
 LP_INLINE void prepare_dtype(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit, int dtype)
 {
-    if (from->allowed != NULL) {
-        prepare_sets(out, data, sets, from, bit, dtype, 1, 1);
+    if (from->softcap != 0) {
+        prepare_sets(out, data, sets, from, bit, dtype, 1, 1, from->allowed != NULL);
+    } else if (from->allowed != NULL) {
+        prepare_sets(out, data, sets, from, bit, dtype, 0, 1, 1);
     } else if (from->scale != 1) {
-        prepare_sets(out, data, sets, from, bit, dtype, 1, 0);
+        prepare_sets(out, data, sets, from, bit, dtype, 0, 1, 0);
     } else {
-        prepare_sets(out, data, sets, from, bit, dtype, 0, 0);
+        prepare_sets(out, data, sets, from, bit, dtype, 0, 0, 0);
     }
 }
 
