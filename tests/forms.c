@@ -8,6 +8,19 @@
 
 const form forms[] = {
     {"f32", LP_F32, 0, 0, MASK_NONE, false},
+    {"bf16", LP_BF16, 0, 0, MASK_NONE, false},
+    {"f16", LP_F16, 0, 0, MASK_NONE, false},
+    {"f32-temperature", LP_F32, 0.7f, 0, MASK_NONE, false},
+    {"f32-row-temperatures", LP_F32, 5, 0, MASK_NONE, true},
+    {"f32-huge-temperature", LP_F32, 3e38f, 0, MASK_NONE, false},
+    {"f32-tiny-temperature", LP_F32, 1e-40f, 0, MASK_NONE, false},
+    {"f32-mask-all", LP_F32, 0, 0, MASK_ALL, false},
+    {"f32-mask-half", LP_F32, 0, 0, MASK_HALF, false},
+    {"f32-mask-few", LP_F32, 0, 0, MASK_FEW, false},
+    {"f32-softcap", LP_F32, 0, 30, MASK_NONE, false},
+    {"bf16-temperature-mask", LP_BF16, 1.25f, 0, MASK_HALF, false},
+    {"bf16-softcap-temperature-mask", LP_BF16, 1.25f, 50, MASK_FEW, false},
+    {"f16-softcap-row-temperatures", LP_F16, 0, 15, MASK_NONE, true},
 };
 const size_t form_count = COUNT(forms);
 
@@ -138,6 +151,31 @@ matrix matrix_new(const form *f, const float *rows, size_t count, size_t vocab, 
         add_temperatures(&m, &r);
     }
     return m;
+}
+
+/* The library's own softcap, seen where nothing else happens: the maximum of a row of one. */
+static float softcapped(float x, float cap)
+{
+    const lp_logits one = {.data = &x, .rows = 1, .vocab = 1, .softcap = cap};
+    float max = x;
+    if (x == 0 || isnan(x) || isinf(x)) {
+        return x;
+    }
+    require(lp_score(&one, NULL, 0, &(lp_scores){.max_logit = &max}) == LP_OK, "softcap of one logit");
+    return copysignf(max, x);
+}
+
+void plain_row(const lp_logits *in, size_t row, float *x)
+{
+    const lp_logits one = matrix_row(in, row);
+    const float given = one.row_inv_temperature ? *one.row_inv_temperature : one.inv_temperature;
+    for (size_t i = 0; i < one.vocab; i++) {
+        const bool allowed = !one.allowed || (one.allowed[i / 32] >> (i % 32) & 1);
+        x[i] = widened(one.dtype, (const char *)one.data + i * dtype_size(one.dtype));
+        x[i] = one.softcap > 0 ? softcapped(x[i], one.softcap) : x[i];
+        x[i] = given != 0 && given != 1 ? x[i] * given : x[i];
+        x[i] = allowed ? x[i] : -INFINITY;
+    }
 }
 
 void matrix_free(matrix *m)

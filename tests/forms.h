@@ -33,6 +33,8 @@ matrix matrix_new(const form *f, const float *rows, size_t count, size_t vocab, 
 void matrix_free(matrix *m);
 /* Row `row` of a matrix as a matrix of one row. */
 lp_logits matrix_row(const lp_logits *in, size_t row);
+/* The f32 row that `row` of the matrix stands for, transformed in the documented order, one element at a time. */
+void plain_row(const lp_logits *in, size_t row, float *x);
 
 size_t dtype_size(lp_dtype dtype);
 void narrow(lp_dtype dtype, float x, void *to);  /* round to nearest even */

@@ -54,3 +54,16 @@ double oracle_logprob(const oracle *row, float x)
 {
     return ((double)x - row->max) - row->log_norm;
 }
+
+double oracle_softcap(float x, float cap)
+{
+    mpfr_t y;
+    mpfr_init2(y, BITS);
+    mpfr_set_flt(y, x, MPFR_RNDN);
+    mpfr_div_d(y, y, (double)cap, MPFR_RNDN);
+    mpfr_tanh(y, y, MPFR_RNDN);
+    mpfr_mul_d(y, y, (double)cap, MPFR_RNDN);
+    const double result = mpfr_get_d(y, MPFR_RNDN);
+    mpfr_clear(y);
+    return result;
+}

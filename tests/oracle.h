@@ -18,4 +18,7 @@ oracle oracle_row(const float *x, size_t n);
 
 /* log p of logit x: x - logsumexp; no cancellation, so double arithmetic is exact to 3e-16 of the result. */
 double oracle_logprob(const oracle *row, float x);
+
+/* cap * tanh(x / cap) */
+double oracle_softcap(float x, float cap);
 #endif

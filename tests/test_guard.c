@@ -51,15 +51,15 @@ static void run_all(const lp_logits *in, results *plain, results *fenced, uint64
 static void check_matrix(const form *f, const float *x, size_t rows, size_t n, results *plain, results *fenced)
 {
     static const size_t offsets[] = {0, 1, 4, 6};
-    for (size_t i = 0; i < COUNT(offsets); i++) {
-        for (int side = 0; side < 2; side++) {
-            const layout where = {
-                .stride = rows > 1 ? n + 3 : 0, .offset = offsets[i], .side = side ? AT_END : AT_START};
-            current.offset = offsets[i];
-            matrix m = matrix_new(f, x, rows, n, where, n);
-            run_all(&m.in, plain, fenced, n);
-            matrix_free(&m);
-        }
+    /* Plain f32 lies at each place, the other forms at one of them, another one for each shape. */
+    const size_t places = 2 * COUNT(offsets), step = f == forms ? 1 : places;
+    for (size_t i = n % step; i < places; i += step) {
+        const size_t offset = offsets[i / 2];
+        const layout where = {.stride = rows > 1 ? n + 3 : 0, .offset = offset, .side = i % 2 ? AT_END : AT_START};
+        current.offset = offset;
+        matrix m = matrix_new(f, x, rows, n, where, n);
+        run_all(&m.in, plain, fenced, n);
+        matrix_free(&m);
     }
 }
 

@@ -61,7 +61,7 @@ static void check_logprob(const place *row, const oracle *o, size_t i, float x, 
 {
     const place at = at_function(row, "lp_log_softmax");
     const double exact = oracle_logprob(o, x);
-    if (got > 0 || isnan(got) || (isinf(got) && exact > -(double)FLT_MAX)) {
+    if (got > 0 || same_bits(got, -0.0f) || isnan(got) || (isinf(got) && exact > -(double)FLT_MAX)) {
         fail_at(&at, i, (double)got, exact, "not a logprob");
     }
     if (isinf(got) || (o->rest < SMALLEST_REST * (1 + 1e-6) && got == 0)) {
