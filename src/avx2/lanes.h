@@ -100,6 +100,11 @@ LP_INLINE uint32_t v_mask_gt(vf a, vf b)
 {
     return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ));
 }
+/* above, or NaN */
+LP_INLINE uint32_t v_mask_not_le(vf a, vf b)
+{
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLE_UQ));
+}
 LP_INLINE uint32_t v_mask_nan(vf a)
 {
     return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
@@ -143,6 +148,10 @@ LP_INLINE vf v_load_f16(const uint16_t *p)
 LP_INLINE void v_prefetch(const void *p)
 {
     _mm_prefetch((const char *)p, _MM_HINT_T0);
+}
+LP_INLINE void v_prefetch_far(const void *p)
+{
+    _mm_prefetch((const char *)p, _MM_HINT_T1);
 }
 LP_INLINE void v_store_past_cache(float *p, vf x)
 {

@@ -119,6 +119,11 @@ LP_INLINE uint32_t v_mask_gt(vf a, vf b)
 {
     return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
 }
+/* above, or NaN */
+LP_INLINE uint32_t v_mask_not_le(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_NLE_UQ);
+}
 LP_INLINE uint32_t v_mask_nan(vf a)
 {
     return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
@@ -155,6 +160,10 @@ LP_INLINE vf v_load_f16(const uint16_t *p)
 LP_INLINE void v_prefetch(const void *p)
 {
     _mm_prefetch((const char *)p, _MM_HINT_T0);
+}
+LP_INLINE void v_prefetch_far(const void *p)
+{
+    _mm_prefetch((const char *)p, _MM_HINT_T1);
 }
 LP_INLINE void v_store_past_cache(float *p, vf x)
 {

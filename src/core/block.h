@@ -15,7 +15,9 @@
 #include "row.h"
 
 enum { LP_COLUMNS = LP_LANES / LP_WIDTH };
-enum { LP_PREFETCH = 2560 }; /* elements ahead of the one at work */
+/* how many elements ahead of the one at work to prefetch: into the first-level cache, past the block being looked at twice,
+ * and from memory into the second */
+enum { LP_PREFETCH = 2560, LP_PREFETCH_FAR = 16384 };
 
 /* a block narrower than this in sum goes the careful way: its terms could be subnormal, or could have overflowed */
 #define NARROW_LEAST 0x1p-80
@@ -78,8 +80,12 @@ LP_INLINE void group_fast(const float *x, float *s, float *q, vf m, vf *peak, vu
         {
             const float *at = x + 2 * p * LP_LANES + c * LP_WIDTH;
             vf a = v_load(at), b = v_load(at + LP_LANES), ta, tb;
-            v_prefetch(at + LP_PREFETCH);
-            v_prefetch(at + LP_PREFETCH + LP_LANES);
+            if (c * LP_WIDTH % 16 == 0) { /* once a cache line */
+                v_prefetch(at + LP_PREFETCH);
+                v_prefetch(at + LP_PREFETCH + LP_LANES);
+                v_prefetch_far(at + LP_PREFETCH_FAR);
+                v_prefetch_far(at + LP_PREFETCH_FAR + LP_LANES);
+            }
             vf ea = exp_narrow(a, &ta), eb = exp_narrow(b, &tb);
             *bits = v_bits_or(*bits, ta, tb);
             pair[p] = v_add(ea, eb);

@@ -4,6 +4,7 @@
 #define LP_CORE_SCAN_H
 #include "core/block.h"
 #include "core/prepare.h"
+#include "core/sparse.h"
 #include "core/top.h"
 
 static void block_rank(scan *job, const block_groups *g)
@@ -85,11 +86,39 @@ LP_INLINE void scan_known(scan *job, scan_state *st, const block_groups *g, cons
     }
 }
 
+/* a block of picks: everything from them */
+static __attribute__((noinline)) void scan_picks(scan *job, scan_state *st, picks *p, size_t offset, size_t n,
+                                                 int32_t first)
+{
+    raw_sum raw;
+    if (!block_sparse(job->row, p, &raw)) {
+        return;
+    }
+    block_sum full = block_scale(&raw);
+    block_hold(job->row, &st->held, offset, n, first, &raw, &full);
+    if (job->top != NULL && raw.m >= st->top.limit) {
+        candidates_room(&st->top, p->n);
+        for (size_t i = 0; i < p->n; i++) {
+            if (p->x[i] >= st->top.limit && p->x[i] > -__builtin_inff()) {
+                candidates_add(&st->top, p->x[i], first + p->at[i]);
+            }
+        }
+        candidates_refresh(&st->top);
+    }
+    for (size_t i = 0; job->rank && i < p->n; i++) {
+        job->above += p->x[i] > job->token_logit;
+        job->not_below += p->x[i] >= job->token_logit;
+    }
+}
+
 static __attribute__((noinline)) void scan_careful(scan *job, scan_state *st, const block_groups *g, size_t offset,
                                                    size_t n, int32_t first)
 {
     raw_sum raw;
-    if (block_careful(job->row, g->at, g->count, &raw)) {
+    picks p;
+    if (pick_block(&p, g)) {
+        scan_picks(job, st, &p, offset, n, first);
+    } else if (block_careful(job->row, g->at, g->count, &raw)) {
         block_sum full = block_scale(&raw);
         scan_known(job, st, g, NULL, &raw, &full, offset, n, first);
     }
@@ -137,6 +166,47 @@ LP_INLINE const float *block_at(const source *from, size_t offset, size_t n, flo
     return buffer;
 }
 
+/* a block of which the mask allows little: only what it allows is read; 0 where it allows much */
+static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, const source *from, size_t offset, size_t n,
+                                                  int32_t first)
+{
+    size_t bit = from->allowed_bit + offset, width = source_width(from), whole = (n + 63) / 64 * 64;
+    uint64_t words[LP_BLOCK_SIZE / 64];
+    if (bit % 32 == 0 && n % 64 == 0) {
+        for (size_t i = 0; i < n; i += 64) {
+            const uint32_t *w = from->allowed + (bit + i) / 32;
+            words[i / 64] = w[0] | (uint64_t)w[1] << 32;
+        }
+    } else {
+        for (size_t i = 0; i < n; i += 64) {
+            size_t size = n - i < 64 ? n - i : 64, low = size < 32 ? size : 32;
+            uint64_t a = mask_bits(from->allowed, bit + i, low);
+            uint64_t b = size > 32 ? mask_bits(from->allowed, bit + i + 32, size - 32) : 0;
+            words[i / 64] = (a | b << 32) & (UINT64_MAX >> (64 - size));
+        }
+    }
+    picks p;
+    if (!pick_bits(&p, words, whole)) {
+        return 0;
+    }
+    _Alignas(64) unsigned char raw[(PICKS + LP_LANES) * sizeof(float)];
+    memset(raw + p.n * width, 0, LP_LANES * width);
+    const unsigned char *data = from->data + offset * width;
+    for (size_t i = 0; i < p.n; i++) {
+        if (width == sizeof(float)) {
+            memcpy(raw + i * sizeof(float), data + p.at[i] * sizeof(float), sizeof(float));
+        } else {
+            memcpy(raw + i * sizeof(uint16_t), data + p.at[i] * sizeof(uint16_t), sizeof(uint16_t));
+        }
+    }
+    source packed = *from;
+    packed.data = raw;
+    packed.allowed = NULL;
+    prepare(p.x, &packed, (p.n + LP_LANES - 1) / LP_LANES * LP_LANES); /* what lies behind the last one is not looked at */
+    scan_picks(job, st, &p, offset, n, first);
+    return 1;
+}
+
 LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy)
 {
     _Alignas(64) float buffer[LP_BLOCK_SIZE];
@@ -149,10 +219,13 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     }
     size_t i = 0;
     for (; i + LP_BLOCK_SIZE <= n; i += LP_BLOCK_SIZE) {
+        if (from->allowed != NULL && scan_allowed(job, &st, from, i, LP_BLOCK_SIZE, first + (int32_t)i)) {
+            continue;
+        }
         const float *x = block_at(from, i, LP_BLOCK_SIZE, buffer);
         scan_block(job, &st, x, i, LP_BLOCK_SIZE, first + (int32_t)i, 1, entropy);
     }
-    if (i < n) {
+    if (i < n && !(from->allowed != NULL && scan_allowed(job, &st, from, i, n - i, first + (int32_t)i))) {
         scan_last(job, &st, block_at(from, i, n - i, buffer), i, n - i, first + (int32_t)i);
     }
     if (st.held.any) {

@@ -105,6 +105,11 @@ LP_INLINE uint32_t v_mask_gt(vf a, vf b)
 {
     return mask_of(vcgtq_f32(a, b));
 }
+/* above, or NaN */
+LP_INLINE uint32_t v_mask_not_le(vf a, vf b)
+{
+    return mask_of(vmvnq_u32(vcleq_f32(a, b)));
+}
 LP_INLINE uint32_t v_mask_nan(vf a)
 {
     return mask_of(vmvnq_u32(vceqq_f32(a, a)));
@@ -140,6 +145,10 @@ LP_INLINE vf v_load_f16(const uint16_t *p)
 LP_INLINE void v_prefetch(const void *p)
 {
     __builtin_prefetch(p);
+}
+LP_INLINE void v_prefetch_far(const void *p)
+{
+    __builtin_prefetch(p, 0, 2);
 }
 LP_INLINE void v_store_past_cache(float *p, vf x)
 {

@@ -132,6 +132,11 @@ static inline uint32_t v_mask_gt(vf a, vf b)
 {
     return a > b;
 }
+/* above, or NaN */
+static inline uint32_t v_mask_not_le(vf a, vf b)
+{
+    return !(a <= b);
+}
 static inline uint32_t v_mask_nan(vf a)
 {
     return a != a;
@@ -176,6 +181,10 @@ static inline vf v_load_f16(const uint16_t *p)
     return bits_float(sign | exponent << 23 | mantissa << 13);
 }
 static inline void v_prefetch(const void *p)
+{
+    (void)p;
+}
+static inline void v_prefetch_far(const void *p)
 {
     (void)p;
 }

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Blocks of which little is left above -inf: only the elements that exist are looked at.
+ *
+ * The result is that of block_careful, bit for bit: an absent element adds exactly 0 there. */
+#ifndef LP_CORE_SPARSE_H
+#define LP_CORE_SPARSE_H
+#include "core/block.h"
+
+enum { PICKS = LP_BLOCK_SIZE / 8 };
+
+/* the elements of a block that are there, in the order of their ids */
+typedef struct picks {
+    size_t n;
+    _Alignas(64) float x[PICKS + LP_LANES];
+    uint16_t at[PICKS + LP_LANES];
+} picks;
+
+/* which of the lane sums of a block the element goes into */
+LP_INLINE size_t group_lane(size_t at)
+{
+    return at / LP_GROUP * LP_LANES + at % LP_LANES;
+}
+
+/* one bit an element of the 64 at x: above -inf, or NaN */
+LP_INLINE uint64_t present_mask(const float *x)
+{
+    const vf absent = v_set1(-__builtin_inff());
+    uint64_t mask = 0;
+    LP_UNROLL for (int c = 0; c < 2 * LP_COLUMNS; c++)
+    {
+        mask |= (uint64_t)v_mask_not_le(v_load(x + c * LP_WIDTH), absent) << c * LP_WIDTH;
+    }
+    return mask;
+}
+
+/* The set bits of n / 64 words, in order; 0 where there are more than PICKS. Which words have any is found without
+ * branches, and most that have any have one: a loop over every word would mispredict at each. */
+LP_INLINE int pick_bits(picks *p, const uint64_t *word, size_t n)
+{
+    uint16_t some[LP_BLOCK_SIZE / 64 + 1];
+    size_t words = 0, count = 0;
+    for (size_t w = 0; w < n / 64; w++) {
+        some[words] = (uint16_t)w;
+        words += word[w] != 0;
+        count += (size_t)__builtin_popcountll(word[w]);
+    }
+    p->n = 0;
+    if (count > PICKS) {
+        return 0;
+    }
+    for (size_t i = 0; i < words; i++) {
+        uint64_t mask = word[some[i]];
+        do {
+            p->at[p->n++] = (uint16_t)((unsigned)some[i] * 64U + (unsigned)__builtin_ctzll(mask));
+            mask &= mask - 1;
+        } while (mask != 0);
+    }
+    return 1;
+}
+
+/* what lies above -inf, and NaN; 0 where that is too much */
+static int pick_block(picks *p, const block_groups *g)
+{
+    uint64_t word[LP_BLOCK_SIZE / 64];
+    size_t n = (size_t)g->count * LP_GROUP;
+    for (size_t i = 0; i < n; i += 64) {
+        word[i / 64] = present_mask(g->at[i / LP_GROUP] + i % LP_GROUP);
+    }
+    if (!pick_bits(p, word, n)) {
+        return 0;
+    }
+    for (size_t i = 0; i < p->n; i++) {
+        memcpy(p->x + i, g->at[p->at[i] / LP_GROUP] + p->at[i] % LP_GROUP, sizeof *p->x);
+    }
+    return 1;
+}
+
+/* a lane of a group that holds more than one element: as the group kernels add it */
+static void sparse_lane(const picks *p, const float *e, const float *d, size_t lane, float *s, float *q)
+{
+    float le[LP_SETS] = {0}, ld[LP_SETS] = {0}, pair[4], pair_q[4];
+    for (size_t i = 0; i < p->n; i++) {
+        if (group_lane(p->at[i]) == lane) {
+            le[p->at[i] % LP_GROUP / LP_LANES] = e[i];
+            ld[p->at[i] % LP_GROUP / LP_LANES] = d[i];
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        pair[i] = le[2 * i] + le[2 * i + 1];
+        pair_q[i] = v_first(v_fma(v_set1(le[2 * i + 1]), v_set1(ld[2 * i + 1]), v_set1(le[2 * i] * ld[2 * i])));
+    }
+    *s = (pair[0] + pair[1]) + (pair[2] + pair[3]);
+    *q = (pair_q[0] + pair_q[1]) + (pair_q[2] + pair_q[3]);
+}
+
+static void sparse_sum(picks *p, const reference *ref, raw_sum *raw, int entropy)
+{
+    const vf shift = v_set1(ref->shift), lowest = v_set1(ref->lowest), magic = v_set1(ref->magic);
+    const vf top = v_set1(raw->m - ref->shift);
+    _Alignas(64) float e[PICKS + LP_LANES], d[PICKS + LP_LANES];
+    group_sums sums;
+    for (size_t i = 0; i < p->n; i += LP_WIDTH) {
+        vf a = v_sub(v_load(p->x + i), shift), inside = v_max(a, lowest), t;
+        v_store(e + i, v_zero_unless_ge(exp_terms(inside, magic, &t), a, lowest));
+        v_store(d + i, v_sub(inside, top));
+    }
+    uint8_t seen[LP_GROUPS * LP_LANES] = {0};
+    uint16_t again[PICKS + 1];
+    size_t twice = 0;
+    memset(&sums, 0, sizeof sums);
+    for (size_t i = 0; i < p->n; i++) {
+        size_t lane = group_lane(p->at[i]);
+        sums.s[lane] = e[i];
+        sums.q[lane] = e[i] * d[i];
+        again[twice] = (uint16_t)lane;
+        twice += seen[lane];
+        seen[lane] = 1;
+    }
+    for (size_t i = 0; i < twice; i++) {
+        sparse_lane(p, e, d, again[i], sums.s + again[i], sums.q + again[i]);
+    }
+    raw->s = v_sum_groups(sums.s, LP_GROUPS);
+    raw->q = entropy ? v_sum_groups(sums.q, LP_GROUPS) : 0;
+    raw->ref = *ref;
+}
+
+/* as block_careful, of picks */
+static int block_sparse(row *r, picks *p, raw_sum *raw)
+{
+    const float inf = __builtin_inff();
+    float max = -inf, min = inf;
+    int nan = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        float x = p->x[i];
+        nan |= x != x;
+        max = x > max ? x : max;
+        min = x < min && x > -inf ? x : min;
+    }
+    r->wide_hint = 1;
+    r->flags |= nan ? ROW_NAN : max == inf ? ROW_INF : 0;
+    if (nan || max == inf || max == -inf) {
+        return 0;
+    }
+    raw->m = max + 0.0F;
+    int narrow = max <= EXP_HIGHEST && min >= EXP_LOWEST;
+    if (narrow) {
+        sparse_sum(p, &narrow_reference, raw, (r->flags & ROW_ENTROPY) != 0);
+        narrow = narrow_holds(raw->s);
+    }
+    if (!narrow) {
+        reference wide = wide_reference(raw->m);
+        sparse_sum(p, &wide, raw, (r->flags & ROW_ENTROPY) != 0);
+    }
+    return 1;
+}
+#endif
