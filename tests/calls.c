@@ -6,7 +6,15 @@
 #include <math.h>
 #include <string.h>
 
-enum { GATHERED = 7, SCORED = 3, TOP = 20, TOP_STRIDE = 23, LABELS = 4, ALL_VOCAB = 6000, DERIVED_VOCAB = LP_BLOCK + 100 };
+enum {
+    GATHERED = 7,
+    SCORED = 3,
+    TOP = 20,
+    TOP_STRIDE = 23,
+    LABELS = 4,
+    ALL_VOCAB = 6000,
+    DERIVED_VOCAB = LP_BLOCK + 100
+};
 #define ANY_VOCAB SIZE_MAX
 
 int32_t draw_token(rng *r, size_t vocab)
@@ -265,7 +273,7 @@ static void run_exp(const lp_logits *in, uint64_t seed, results *out)
     }
 #define DERIVED(f, by_row)                                                                                             \
     {                                                                                                                  \
-#f, run_##f, DERIVED_VOCAB, by_row, true                                                                           \
+#f, run_##f, DERIVED_VOCAB, by_row, true                                                                       \
     }
 const call calls[] = {
     CALL(logsumexp, ANY_VOCAB, true),

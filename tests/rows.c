@@ -145,6 +145,19 @@ static void cliffs(float *x, size_t n, rng *r)
     static const float levels[] = {0, -80, -88, -104, -150, -250, -256, -262, 90, 250, 262, 600};
     stretches(x, n, r, levels, COUNT(levels));
 }
+/* Blocks at both ends of the exponents that a float can hold, and around the sums at which a kernel may change its ways. */
+static void exponent_edges(float *x, size_t n, rng *r)
+{
+    static const float levels[] = {-104, -88.05f, -87.4f, -86, -62.4f, -55.5f, 80, 87, 88.8f, 89.36f, 90};
+    const float level = levels[rng_below(r, COUNT(levels))];
+    for (size_t i = 0; i < n; i++) {
+        if (i % LP_BLOCK == 0 || level < -50) {
+            x[i] = level + rng_bell(r) * 0.25f;
+        } else {
+            x[i] = level - rng_unit(r) * (rng_below(r, 2) ? 178 : 8);
+        }
+    }
+}
 static void signed_zeros(float *x, size_t n, rng *r)
 {
     for (size_t i = 0; i < n; i++) {
@@ -299,6 +312,7 @@ const row_class row_classes[] = {
     FINITE(masked_1_percent),
     FINITE(masks_1e9),
     FINITE(cliffs),
+    FINITE(exponent_edges),
     FINITE(signed_zeros),
     FINITE(minus_zeros),
     FINITE(zeros_below),
@@ -322,7 +336,7 @@ const row_class row_classes[] = {
     BAD(any_bits),
 };
 const size_t row_class_count = COUNT(row_classes);
-const size_t row_class_finite = 31;
+const size_t row_class_finite = 32;
 
 const row_class *row_class_named(const char *name)
 {
