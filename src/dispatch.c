@@ -62,10 +62,26 @@ static const kernels *const built[] = {
 };
 enum { BUILT = sizeof built / sizeof *built };
 
+/* cpu_has, asked once: CPUID can cost tens of microseconds in a virtual machine. Bit 0: known; bit 1 + isa: has it. */
+static int has_isa(lp_isa isa)
+{
+    static atomic_uint known;
+    unsigned bits = atomic_load_explicit(&known, memory_order_relaxed);
+    if (bits == 0) {
+        bits = 1;
+        for (int i = 0; i < BUILT; i++) {
+            lp_isa at = built[i]->isa;
+            bits |= (unsigned)(at == LP_ISA_SCALAR || cpu_has(at)) << (1 + at);
+        }
+        atomic_store_explicit(&known, bits, memory_order_relaxed);
+    }
+    return isa >= LP_ISA_SCALAR && isa <= LP_ISA_NEON && (bits >> (1 + isa) & 1);
+}
+
 static const kernels *find(lp_isa isa)
 {
     for (int i = 0; i < BUILT; i++) {
-        if (built[i]->isa == isa && (isa == LP_ISA_SCALAR || cpu_has(isa))) {
+        if (built[i]->isa == isa && has_isa(isa)) {
             return built[i];
         }
     }

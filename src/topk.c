@@ -68,22 +68,22 @@ static void sort_keys(uint64_t *key, uint64_t *scratch, size_t n)
     }
 }
 
-/* In-place radix sort of list items low .. high - 1 by the key's byte at `shift` and below, largest first. Its depth is at
- * most 8, one for each byte of the key. */
-static void sort_radix(topk *t, size_t low, size_t high, int shift)
+static __attribute__((noinline)) void sort_few(topk *t, size_t low, size_t high)
 {
-    if (high - low <= 4 * RUN) {
-        uint64_t few[4 * RUN];
-        for (size_t i = low; i < high; i++) {
-            few[i - low] = get(t, i);
-        }
-        sort_insertion(few, high - low);
-        for (size_t i = low; i < high; i++) {
-            put(t, i, few[i - low]);
-        }
-        return;
+    uint64_t few[4 * RUN];
+    for (size_t i = low; i < high; i++) {
+        few[i - low] = get(t, i);
     }
-    uint32_t start[256] = {0}, end[256];
+    sort_insertion(few, high - low);
+    for (size_t i = low; i < high; i++) {
+        put(t, i, few[i - low]);
+    }
+}
+
+/* puts list items low .. high - 1 in the order of the key's byte at `shift`, largest first; end[b] is where bucket b ends */
+static __attribute__((noinline)) void sort_byte(topk *t, size_t low, size_t high, int shift, uint32_t end[256])
+{
+    uint32_t start[256] = {0};
     for (size_t i = low; i < high; i++) {
         start[255 - (get(t, i) >> shift & 255)]++;
     }
@@ -107,6 +107,17 @@ static void sort_radix(topk *t, size_t low, size_t high, int shift)
             put(t, low + start[b]++, key);
         }
     }
+}
+
+/* In-place radix sort by the key's byte at `shift` and below: at most 8 calls deep, 1 KiB of stack each. */
+static void sort_radix(topk *t, size_t low, size_t high, int shift)
+{
+    uint32_t end[256];
+    if (high - low <= 4 * RUN) {
+        sort_few(t, low, high);
+        return;
+    }
+    sort_byte(t, low, high, shift, end);
     for (size_t b = 0, from = 0; b < 256 && shift > 0; from = end[b], b++) {
         if (end[b] - from > 1) {
             sort_radix(t, low + from, low + end[b], shift - 8);

@@ -16,7 +16,8 @@ LP_INLINE vf load_as_float(const unsigned char *data, size_t i, int dtype)
     return dtype == DTYPE_BF16 ? v_load_bf16(half) : v_load_f16(half);
 }
 
-/* softcap * tanh(x / softcap); infinities and NaN stay what they are.
+/* softcap * tanh(x / softcap); infinities and NaN stay what they are, and so does |x| < 2^-13 softcap, where tanh z = z to
+ * half an ulp and the quotient could be subnormal.
  *
  * With z = |x| / softcap: up to 5/8 tanh z = z + z u P(u), u = z^2; beyond, 1 - 2 / (e^2z + 1) with the hot loop's exp.
  * tanh within 3 ulp (tests/test_exp.c searches), then one division and one product of correct rounding. */
@@ -34,8 +35,9 @@ LP_INLINE vf v_softcap(vf x, vf cap)
     vf e = v_mul(exp_terms(twice, v_set1(EXP_MAGIC), &t), v_set1((float)EXP_FACTOR));
     vf large = v_sub(one, v_div(v_set1(2), v_add(e, one)));
     vf capped = v_mul(cap, v_copysign(v_keep_bits(large, v_mask_ge(z, v_set1(0.625F)), small), y));
-    uint32_t finite = v_mask_gt(v_set1(__builtin_inff()), v_copysign(x, one));
-    return v_keep_bits(capped, finite, x);
+    vf size = v_copysign(x, one);
+    uint32_t bent = v_mask_gt(v_set1(__builtin_inff()), size) & v_mask_ge(size, v_mul(cap, v_set1(0x1p-13F)));
+    return v_keep_bits(capped, bent, x);
 }
 
 /* 32 mask bits from any bit on */

@@ -236,12 +236,23 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     }
 }
 
+/* two functions, so that a call has the stack of one */
+static __attribute__((noinline)) void scan_sums(scan *job, const source *from, size_t n, int32_t first)
+{
+    scan_blocks(job, from, n, first, 0);
+}
+
+static __attribute__((noinline)) void scan_sums_entropy(scan *job, const source *from, size_t n, int32_t first)
+{
+    scan_blocks(job, from, n, first, 1);
+}
+
 static void scan_row(scan *job, const source *from, size_t n, int32_t first)
 {
     if (job->row->flags & ROW_ENTROPY) {
-        scan_blocks(job, from, n, first, 1);
+        scan_sums_entropy(job, from, n, first);
     } else {
-        scan_blocks(job, from, n, first, 0);
+        scan_sums(job, from, n, first);
     }
 }
 

@@ -15,8 +15,13 @@ typedef struct candidates {
     size_t n;
     float limit;      /* what a candidate must exceed */
     int32_t limit_id; /* ... or equal, with a lower id */
-    float x[TOP_BUFFER];
-    int32_t id[TOP_BUFFER];
+    union {
+        struct {
+            float x[TOP_BUFFER];
+            int32_t id[TOP_BUFFER];
+        };
+        uint64_t scratch[TOP_BUFFER]; /* for sorting them, once they are copied out */
+    };
 } candidates;
 
 static void candidates_init(candidates *c, topk *list)
@@ -82,13 +87,13 @@ static void candidates_select(candidates *c)
 }
 
 /* sorts what waits into the list */
-static void candidates_flush(candidates *c)
+static __attribute__((noinline)) void candidates_flush(candidates *c)
 {
-    uint64_t key[TOP_BUFFER], scratch[TOP_BUFFER];
+    uint64_t key[TOP_BUFFER];
     for (size_t i = 0; i < c->n; i++) {
         key[i] = topk_key(c->x[i], c->id[i]);
     }
-    topk_offer(c->list, key, scratch, c->n);
+    topk_offer(c->list, key, c->scratch, c->n);
     c->n = 0;
     c->limit = c->list->limit;
     c->limit_id = c->list->limit_id;
