@@ -8,6 +8,7 @@
 #ifndef LP_ROW_H
 #define LP_ROW_H
 #include "core/accum.h"
+#include "names.h"
 #include <stddef.h>
 #include <stdint.h>
 

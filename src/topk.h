@@ -5,6 +5,7 @@
  * appended; then the list is kept sorted and each block's sorted candidates are merged into it. */
 #ifndef LP_TOPK_H
 #define LP_TOPK_H
+#include "names.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
