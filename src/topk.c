@@ -94,17 +94,18 @@ static __attribute__((noinline)) void sort_byte(topk *t, size_t low, size_t high
         sum += count;
         end[b] = sum;
     }
-    for (size_t b = 0; b < 256; b++) {
-        while (start[b] < end[b]) {
-            uint64_t key = get(t, low + start[b]);
-            size_t home = 255 - (key >> shift & 255);
-            while (home != b) {
-                uint64_t other = get(t, low + start[home]);
-                put(t, low + start[home]++, key);
-                key = other;
-                home = 255 - (key >> shift & 255);
+    /* each item in turn is swapped to where its bucket has room; what comes back is looked at in a later pass. No step waits
+     * for the one before, which following the cycles of the permutation would do. */
+    for (int moved = 1; moved;) {
+        moved = 0;
+        for (size_t b = 0; b < 256; b++) {
+            for (size_t i = start[b]; i < end[b]; i++) {
+                uint64_t key = get(t, low + i);
+                size_t to = start[255 - (key >> shift & 255)]++;
+                put(t, low + i, get(t, low + to));
+                put(t, low + to, key);
+                moved = 1;
             }
-            put(t, low + start[b]++, key);
         }
     }
 }
