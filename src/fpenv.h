@@ -24,12 +24,18 @@ static inline fp_state fp_enter(void)
     fp_state s;
     const uint32_t masked_nearest = 0x1F80U;
     __asm__ volatile("stmxcsr %0" : "=m"(s.saved) : : "memory");
-    __asm__ volatile("ldmxcsr %0" : : "m"(masked_nearest) : "memory");
+    if ((s.saved & ~0x3FU) != masked_nearest) { /* the six lowest bits are flags: they do not matter to us */
+        __asm__ volatile("ldmxcsr %0" : : "m"(masked_nearest) : "memory");
+    }
     return s;
 }
 static inline void fp_leave(fp_state s)
 {
-    __asm__ volatile("ldmxcsr %0" : : "m"(s.saved) : "memory");
+    uint32_t now;
+    __asm__ volatile("stmxcsr %0" : "=m"(now) : : "memory");
+    if (now != s.saved) { /* writing is slow, and seldom needed: most programs have raised `inexact` long ago */
+        __asm__ volatile("ldmxcsr %0" : : "m"(s.saved) : "memory");
+    }
 }
 #elif defined(__aarch64__)
 typedef struct {

@@ -82,9 +82,9 @@ LP_INLINE vf v_copysign(vf magnitude, vf sign)
     __m256 bit = _mm256_set1_ps(-0.0F);
     return _mm256_or_ps(_mm256_andnot_ps(bit, magnitude), _mm256_and_ps(bit, sign));
 }
-LP_INLINE vf v_zero_unless_ge(vf value, vf x, vf limit)
+LP_INLINE vf v_where_ge(vf a, vf b, vf yes, vf no)
 {
-    return _mm256_and_ps(_mm256_cmp_ps(x, limit, _CMP_GE_OQ), value);
+    return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_GE_OQ));
 }
 LP_INLINE vf v_keep_bits(vf x, uint32_t bits, vf other)
 {

@@ -103,9 +103,9 @@ LP_INLINE vf v_copysign(vf magnitude, vf sign)
                                                          _mm512_castps_si512(magnitude),
                                                          _mm512_castps_si512(sign), 0xCA));
 }
-LP_INLINE vf v_zero_unless_ge(vf value, vf x, vf limit)
+LP_INLINE vf v_where_ge(vf a, vf b, vf yes, vf no)
 {
-    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, limit, _CMP_GE_OQ), value);
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GE_OQ), no, yes);
 }
 LP_INLINE vf v_keep_bits(vf x, uint32_t bits, vf other)
 {

@@ -103,10 +103,42 @@ LP_INLINE void group_fast(const float *x, float *s, float *q, vf m, vf *peak, vu
     }
 }
 
+/* fast path of a row's last group, of which only n < 256 elements exist; what is missing adds exactly 0 */
+LP_INLINE void group_fast_last(const float *x, size_t n, float *s, float *q, vf m, vf *peak, vu *bits, int entropy)
+{
+    const vf zero = v_set1(0);
+    int sets = (int)((n + LP_LANES - 1) / LP_LANES);
+    uint32_t last = UINT32_MAX >> (32 * sets - (int)n);
+    for (int c = 0; c < LP_COLUMNS; c++) {
+        vf e[LP_SETS], d[LP_SETS], pair[4], pair_q[4];
+        for (int i = 0; i < LP_SETS; i++) {
+            e[i] = d[i] = zero;
+        }
+        for (int i = 0; i < sets; i++) {
+            uint32_t exists = (i == sets - 1 ? last : UINT32_MAX) >> (c * LP_WIDTH % 32);
+            vf a = v_keep_bits(v_load(x + i * LP_LANES + c * LP_WIDTH), exists, zero), t;
+            e[i] = v_keep_bits(exp_narrow(a, &t), exists, zero);
+            d[i] = entropy ? v_sub(a, m) : zero;
+            *bits = v_bits_or(*bits, t, t);
+        }
+        for (int p = 0; p < 4; p++) {
+            pair[p] = v_add(e[2 * p], e[2 * p + 1]);
+            pair_q[p] = v_fma(e[2 * p + 1], d[2 * p + 1], v_mul(e[2 * p], d[2 * p]));
+        }
+        vf sum = v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3]));
+        v_store(s + c * LP_WIDTH, sum);
+        *peak = v_max(*peak, sum);
+        if (entropy) {
+            v_store(q + c * LP_WIDTH, v_add(v_add(pair_q[0], pair_q[1]), v_add(pair_q[2], pair_q[3])));
+        }
+    }
+}
+
 /* careful path of one group: elements that are -inf or below the reference's window count as exactly 0 */
 static void group_careful(const float *x, float *s, float *q, float m, const reference *ref)
 {
     const vf shift = v_set1(ref->shift), lowest = v_set1(ref->lowest), magic = v_set1(ref->magic);
+    /* what is dropped is computed as e^0: e^lowest could be subnormal, which takes the CPU a hundred cycles */
     const vf top = v_set1(m - ref->shift), zero = v_set1(0);
     for (int c = 0; c < LP_COLUMNS; c++) {
         vf e[LP_SETS], d[LP_SETS];
@@ -116,8 +148,8 @@ static void group_careful(const float *x, float *s, float *q, float m, const ref
             if (v_mask_ge(a, lowest) == 0) {
                 continue;
             }
-            vf inside = v_max(a, lowest);
-            e[i] = v_zero_unless_ge(exp_terms(inside, magic, &t), a, lowest);
+            vf inside = v_where_ge(a, lowest, a, zero);
+            e[i] = v_where_ge(a, lowest, exp_terms(inside, magic, &t), zero);
             d[i] = v_sub(inside, top);
         }
         vf pair[4], pair_q[4];
@@ -232,6 +264,7 @@ static int block_careful(row *r, const float *const group[LP_GROUPS], int groups
 typedef struct block_groups {
     const float *at[LP_GROUPS];
     int whole, count;
+    size_t rest; /* elements of the padded one */
     _Alignas(64) float padded[LP_GROUP];
 } block_groups;
 
@@ -242,6 +275,7 @@ LP_INLINE void block_cut(block_groups *g, const float *x, size_t n)
         g->at[i] = x + i * LP_GROUP;
     }
     size_t rest = n % LP_GROUP;
+    g->rest = rest;
     if (rest != 0) {
         memcpy(g->padded, x + g->whole * LP_GROUP, rest * sizeof *x);
         for (size_t i = rest; i < LP_GROUP; i++) {
@@ -279,20 +313,13 @@ LP_INLINE int block_fast(const block_groups *g, raw_sum *raw, group_sums *sums, 
     for (int i = 0; i < groups; i++) {
         group_fast(g->at[i], sums->s + i * LP_LANES, sums->q + i * LP_LANES, v_set1(m), peak, &bits, entropy);
     }
+    if (!full && groups < g->count) {
+        float *s = sums->s + groups * LP_LANES, *q = sums->q + groups * LP_LANES;
+        group_fast_last(g->padded, g->rest, s, q, v_set1(m), peak, &bits, entropy);
+        groups++;
+    }
     if (v_bits_test(bits, NARROW_OUTSIDE)) {
         return 0;
-    }
-    if (!full && groups < g->count) {
-        extent last = block_extent(g->padded, LP_GROUP);
-        if (last.nan || last.max > EXP_HIGHEST || last.min < EXP_LOWEST) {
-            return 0;
-        }
-        float *s = sums->s + groups * LP_LANES;
-        group_careful(g->padded, s, sums->q + groups * LP_LANES, m, &narrow_reference);
-        for (int c = 0; c < LP_COLUMNS; c++) {
-            *peak = v_max(*peak, v_load(s + c * LP_WIDTH));
-        }
-        groups++;
     }
     raw->m = m;
     raw->ref = narrow_reference;
@@ -334,31 +361,33 @@ static size_t block_find(const block_groups *g, float m)
     }
 }
 
-/* the sum in float of the eight elements that share a lane and a group, as the group kernels add them */
-static double lane_sum(const float e[LP_SETS])
+LP_INLINE vf tree(const vf e[LP_SETS])
 {
-    return (double)(((e[0] + e[1]) + (e[2] + e[3])) + ((e[4] + e[5]) + (e[6] + e[7])));
+    return v_add(v_add(v_add(e[0], e[1]), v_add(e[2], e[3])), v_add(v_add(e[4], e[5]), v_add(e[6], e[7])));
 }
 
 /* the block's sums without its maximum, which lies at `at` */
 static block_sum block_rest(const block_groups *g, size_t at, const raw_sum *raw)
 {
-    /* in double, the one lane sum that has the maximum is exchanged for that of its seven others; good as long as what
-     * remains is not lost in the rounding of the whole: 2^-50 of it against the 2^-20 demanded */
-    size_t holder = at / LP_GROUP, in_group = at % LP_GROUP;
+    /* In double, the one lane sum that has the maximum is exchanged for that of its seven others; good as long as what
+     * remains is not lost in the rounding of the whole: 2^-50 of it against the 2^-20 demanded. The lane's neighbours in
+     * its register are computed with it and left alone. */
+    size_t holder = at / LP_GROUP, lane = at % LP_LANES, column = lane / LP_WIDTH * LP_WIDTH;
     const vf shift = v_set1(raw->ref.shift), lowest = v_set1(raw->ref.lowest), magic = v_set1(raw->ref.magic);
-    _Alignas(64) float x[LP_LANES] = {0}, e[LP_LANES];
-    for (size_t i = 0; i < LP_SETS; i++) {
-        memcpy(x + i, g->at[holder] + i * LP_LANES + in_group % LP_LANES, sizeof *x);
+    const vf zero = v_set1(0);
+    const float *x = g->at[holder] + column;
+    float with[LP_WIDTH], without[LP_WIDTH];
+    vf e[LP_SETS];
+    LP_UNROLL for (int i = 0; i < LP_SETS; i++)
+    {
+        vf a = v_sub(v_load(x + i * LP_LANES), shift), t;
+        e[i] = v_where_ge(a, lowest, exp_terms(v_where_ge(a, lowest, a, zero), magic, &t), zero);
     }
-    for (size_t i = 0; i < LP_SETS; i += LP_WIDTH) {
-        vf a = v_sub(v_load(x + i), shift), t;
-        v_store(e + i, v_zero_unless_ge(exp_terms(v_max(a, lowest), magic, &t), a, lowest));
-    }
+    v_store(with, tree(e));
+    e[at % LP_GROUP / LP_LANES] = zero;
+    v_store(without, tree(e));
     raw_sum rest = *raw;
-    rest.s -= lane_sum(e);
-    e[in_group / LP_LANES] = 0;
-    rest.s += lane_sum(e);
+    rest.s = (raw->s - (double)with[lane - column]) + (double)without[lane - column];
     if (rest.s >= 0x1p-20 * raw->s) {
         return block_scale(&rest);
     }
@@ -420,12 +449,17 @@ LP_INLINE void block_hold(row *r, held_block *held, size_t offset, size_t n, int
     held->raw = *raw;
 }
 
+static void block_settle_groups(row *r, const held_block *held, const block_groups *g)
+{
+    size_t at = block_find(g, held->raw.m);
+    r->rest = block_rest(g, at, &held->raw);
+    r->id += (int32_t)at;
+}
+
 static void block_settle(row *r, const held_block *held, const float *x)
 {
     block_groups g;
     block_cut(&g, x, held->n);
-    size_t at = block_find(&g, held->raw.m);
-    r->rest = block_rest(&g, at, &held->raw);
-    r->id += (int32_t)at;
+    block_settle_groups(r, held, &g);
 }
 #endif

@@ -142,6 +142,10 @@ LP_INLINE void scan_block(scan *job, scan_state *st, const float *x, size_t offs
     } else {
         scan_careful(job, st, &g, offset, n, first);
     }
+    if (!full_size && st->held.any && st->held.offset == offset) {
+        block_settle_groups(job->row, &st->held, &g); /* the last block, while it is at hand */
+        st->held.any = 0;
+    }
 }
 
 /* the row's last block, where it is not whole: out of the loop's way */

@@ -96,12 +96,12 @@ static void sparse_lane(const picks *p, const float *e, const float *d, size_t l
 static void sparse_sum(picks *p, const reference *ref, raw_sum *raw, int entropy)
 {
     const vf shift = v_set1(ref->shift), lowest = v_set1(ref->lowest), magic = v_set1(ref->magic);
-    const vf top = v_set1(raw->m - ref->shift);
+    const vf top = v_set1(raw->m - ref->shift), zero = v_set1(0);
     _Alignas(64) float e[PICKS + LP_LANES], d[PICKS + LP_LANES];
     group_sums sums;
     for (size_t i = 0; i < p->n; i += LP_WIDTH) {
-        vf a = v_sub(v_load(p->x + i), shift), inside = v_max(a, lowest), t;
-        v_store(e + i, v_zero_unless_ge(exp_terms(inside, magic, &t), a, lowest));
+        vf a = v_sub(v_load(p->x + i), shift), inside = v_where_ge(a, lowest, a, zero), t;
+        v_store(e + i, v_where_ge(a, lowest, exp_terms(inside, magic, &t), zero));
         v_store(d + i, v_sub(inside, top));
     }
     uint8_t seen[LP_GROUPS * LP_LANES] = {0};

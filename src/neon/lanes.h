@@ -83,9 +83,9 @@ LP_INLINE vf v_copysign(vf magnitude, vf sign)
 {
     return vbslq_f32(vdupq_n_u32(0x80000000U), sign, magnitude);
 }
-LP_INLINE vf v_zero_unless_ge(vf value, vf x, vf limit)
+LP_INLINE vf v_where_ge(vf a, vf b, vf yes, vf no)
 {
-    return vreinterpretq_f32_u32(vandq_u32(vcgeq_f32(x, limit), vreinterpretq_u32_f32(value)));
+    return vbslq_f32(vcgeq_f32(a, b), yes, no);
 }
 LP_INLINE vf v_keep_bits(vf x, uint32_t bits, vf other)
 {

@@ -116,9 +116,9 @@ static inline vf v_copysign(vf magnitude, vf sign)
 {
     return bits_float((float_bits(magnitude) & 0x7FFFFFFFU) | (float_bits(sign) & 0x80000000U));
 }
-static inline vf v_zero_unless_ge(vf value, vf x, vf limit)
+static inline vf v_where_ge(vf a, vf b, vf yes, vf no)
 {
-    return x >= limit ? value : 0.0F;
+    return a >= b ? yes : no;
 }
 static inline vf v_keep_bits(vf x, uint32_t bits, vf other)
 {
