@@ -2,6 +2,7 @@
 /* The table of kernels that each ISA fills: everything that reads a row of logits. */
 #ifndef LP_KERNELS_H
 #define LP_KERNELS_H
+#include "pair.h"
 #include "row.h"
 #include "topk.h"
 
@@ -34,6 +35,10 @@ typedef struct kernels {
     void (*dense)(float *out, const source *from, size_t n, float max, float log_norm);
     /* out[i] = element i as float, transforms applied: n <= LP_BLOCK, out has room for n rounded up to 32 */
     void (*prepare)(float *out, const source *from, size_t n);
+    /* two rows of n > 0 elements in one read; 0, and sums of no use, where either is not ordinary (core/compare.h) */
+    int (*compare_quick)(pair_scan *job, const source *p, const source *q, size_t n);
+    /* any two rows that have mass, and neither NaN nor +inf */
+    void (*compare_exact)(pair_exact *job, const source *p, const source *q, size_t n);
 } kernels;
 
 extern const kernels kernels_scalar, kernels_avx2, kernels_avx512, kernels_neon;

@@ -292,5 +292,7 @@ static void dense_row(float *out, const source *from, size_t n, float max, float
     }
 }
 
-#define LP_KERNELS(name, isa) const kernels kernels_##name = {isa, scan_row, dense_row, prepare}
+#include "core/compare.h"
+#define LP_KERNELS(name, isa)                                                                                          \
+    const kernels kernels_##name = {isa, scan_row, dense_row, prepare, compare_quick, compare_exact}
 #endif

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* One read of two rows: the sums of each, as a scan makes them, and what their comparison needs.
+ *
+ * The quick way takes both rows through the fast path of core/block.h, block by block, with the same bits in the sums of
+ * each row, and adds what depends on both. It gives up where a block of either row is not ordinary, and the caller then
+ * goes the exact way, in double throughout.
+ *
+ * Errors of the quick way, in units of 2^-24, of the terms w d + u of one element, w = e^a, v = e^b, u = v - w:
+ *   w and v              1.5 each (core/block.h)                      1.5 (w |d - kl| + w + v)
+ *   d                    1, of |d|                                    w |d|
+ *   u                    of four elements, as the difference of their sums: two additions each, one subtraction
+ *   four fma, 1 addition 5, of the partial sums
+ * The largest elements of both rows, which may hold nearly all the mass, are taken again exactly, with the seven elements
+ * that share their sum. What is left are many small terms with errors of either sign, or little mass. */
+#ifndef LP_CORE_COMPARE_H
+#define LP_CORE_COMPARE_H
+#include "core/scan.h"
+
+/* ---- e^x in double ------------------------------------------------------------------------------------------------ */
+
+/* e^x for x in [-708, 709]: relative error 4e-16. 2^n from the low bits of n + 1.5 * 2^52; a Taylor polynomial whose next
+ * term is 2e-16 at ln 2 / 2. No branches, so that compilers make vectors of it. */
+LP_INLINE double exp_double(double x)
+{
+    const double magic = 0x1.8p52;
+    double t = x * 0x1.71547652b82fep+0 + magic, n = t - magic;
+    double r = (x - n * 0x1.62e42fefa0000p-1) - n * 0x1.cf79abc9e3b3ap-40;
+    double r2 = r * r, r4 = r2 * r2;
+    double p0 = 1 + r, p1 = 0x1p-1 + r * 0x1.5555555555555p-3, p2 = 0x1.5555555555555p-5 + r * 0x1.1111111111111p-7;
+    double p3 = 0x1.6c16c16c16c17p-10 + r * 0x1.a01a01a01a01ap-13,
+           p4 = 0x1.a01a01a01a01ap-16 + r * 0x1.71de3a556c734p-19;
+    double p5 = 0x1.27e4fb7789f5cp-22 + r * 0x1.ae64567f544e4p-26, p6 = 0x1.1eed8eff8d898p-29;
+    double e = (p0 + r2 * p1) + r4 * ((p2 + r2 * p3) + r4 * ((p4 + r2 * p5) + r4 * p6));
+    uint64_t bits, scale;
+    memcpy(&bits, &e, sizeof bits);
+    memcpy(&scale, &t, sizeof scale);
+    bits += scale << 52;
+    memcpy(&e, &bits, sizeof e);
+    return e;
+}
+
+/* ---- the exact way ------------------------------------------------------------------------------------------------ */
+enum { EXACT_LANES = 16 };
+typedef struct exact_lanes {
+    double w[EXACT_LANES], v[EXACT_LANES], forward[EXACT_LANES], reverse[EXACT_LANES], cross[EXACT_LANES];
+    double most[EXACT_LANES], least[EXACT_LANES];
+} exact_lanes;
+
+/* One element of each lane. Nothing is added for an element of no mass, and d that is NaN, -inf against -inf, is no
+ * extreme. Where only one is -inf the sums may be infinite: `most` and `least` then show what the results are. */
+LP_INLINE void exact_step(exact_lanes *s, const float *a, const float *b, double a_max, double b_max, double scale)
+{
+    const double lowest = -708;
+    for (int l = 0; l < EXACT_LANES; l++) {
+        double x = (double)a[l] - a_max, y = (double)b[l] - b_max, d = x - y;
+        double w = x > lowest ? exp_double(x > lowest ? x * scale : lowest) : 0;
+        double v = y > lowest ? exp_double(y > lowest ? y * scale : lowest) : 0;
+        double wd = w * d, vd = v * d, wy = w * y;
+        s->w[l] += w;
+        s->v[l] += v;
+        s->forward[l] += w > 0 ? wd : 0;
+        s->reverse[l] += v > 0 ? vd : 0;
+        s->cross[l] += w > 0 ? wy : 0;
+        s->most[l] = d > s->most[l] ? d : s->most[l];
+        s->least[l] = d < s->least[l] ? d : s->least[l];
+    }
+}
+
+static double lanes_total(const double *lane)
+{
+    double sum[EXACT_LANES];
+    memcpy(sum, lane, sizeof sum);
+    for (int apart = EXACT_LANES / 2; apart > 0; apart /= 2) {
+        for (int l = 0; l < apart; l++) {
+            sum[l] += sum[l + apart];
+        }
+    }
+    return sum[0];
+}
+
+/* whether any of the 32 elements at x is above -inf */
+LP_INLINE int set_present(const float *x)
+{
+    return set_mask(x, -__builtin_inff(), 1) != 0;
+}
+
+static void exact_block(exact_lanes *s, const float *a, const float *b, size_t n, double a_max, double b_max,
+                        double scale)
+{
+    _Alignas(64) float last[2][LP_LANES];
+    for (size_t i = 0; i < n; i += LP_LANES) {
+        const float *at_a = a + i, *at_b = b + i;
+        if (n - i < LP_LANES) {
+            for (int l = 0; l < LP_LANES; l++) {
+                last[0][l] = last[1][l] = -__builtin_inff();
+            }
+            memcpy(last[0], at_a, (n - i) * sizeof *a);
+            memcpy(last[1], at_b, (n - i) * sizeof *b);
+            at_a = last[0];
+            at_b = last[1];
+        }
+        if (set_present(at_a) || set_present(at_b)) {
+            for (int l = 0; l < LP_LANES; l += EXACT_LANES) {
+                exact_step(s, at_a + l, at_b + l, a_max, b_max, scale);
+            }
+        }
+    }
+}
+
+static void exact_init(exact_lanes *s)
+{
+    memset(s, 0, sizeof *s);
+    for (int l = 0; l < EXACT_LANES; l++) {
+        s->most[l] = -__builtin_inf();
+        s->least[l] = __builtin_inf();
+    }
+}
+
+static void exact_finish(pair_exact *job, const exact_lanes *s)
+{
+    job->w = lanes_total(s->w);
+    job->v = lanes_total(s->v);
+    job->forward = lanes_total(s->forward);
+    job->reverse = lanes_total(s->reverse);
+    job->cross = lanes_total(s->cross);
+    job->most = s->most[0];
+    job->least = s->least[0];
+    for (int l = 1; l < EXACT_LANES; l++) {
+        job->most = s->most[l] > job->most ? s->most[l] : job->most;
+        job->least = s->least[l] < job->least ? s->least[l] : job->least;
+    }
+}
+
+/* two rows that both have mass, and no NaN or +inf */
+static void compare_exact(pair_exact *job, const source *p, const source *q, size_t n)
+{
+    _Alignas(64) float buffer[2][LP_BLOCK_SIZE];
+    exact_lanes s;
+    exact_init(&s);
+    for (size_t i = 0; i < n; i += LP_BLOCK_SIZE) {
+        size_t size = n - i < LP_BLOCK_SIZE ? n - i : LP_BLOCK_SIZE;
+        exact_block(&s, block_at(p, i, size, buffer[0]), block_at(q, i, size, buffer[1]), size, job->a_max, job->b_max,
+                    1);
+    }
+    exact_finish(job, &s);
+}
+
+/* ---- the quick way ------------------------------------------------------------------------------------------------ */
+
+/* sums of one group each, or of the groups of a block */
+typedef struct pair_floats {
+    group_sums w, v;
+    _Alignas(64) float forward[LP_GROUPS * LP_LANES];
+    float reverse[LP_GROUPS * LP_LANES];
+    float cross[LP_GROUPS * LP_LANES];
+} pair_floats;
+
+/* what is kept in registers over the groups of a block */
+typedef struct pair_vectors {
+    vu bits;
+    vf w_peak, v_peak, most, least;
+} pair_vectors;
+
+/* One group of both rows. w and v are added as group_fast adds them. The window of exp_narrow differs between ISAs, so
+ * where it does not hold the group is taken again through that of exp_terms, which all share: `all` is set then. */
+LP_INLINE void pair_group(pair_floats *f, size_t to, const float *a, const float *b, pair_vectors *k, int want, int all)
+{
+    LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+    {
+        vf w4[2], v4[2], forward[2], reverse[2], cross[2];
+        LP_UNROLL for (int h = 0; h < 2; h++)
+        {
+            vf w[4], v[4], d[4], y[4];
+            LP_UNROLL for (int j = 0; j < 4; j++)
+            {
+                const float *at_a = a + (4 * h + j) * LP_LANES + c * LP_WIDTH;
+                const float *at_b = b + (4 * h + j) * LP_LANES + c * LP_WIDTH;
+                vf x = v_load(at_a), ta, tb;
+                y[j] = v_load(at_b);
+                v_prefetch(at_a + LP_PREFETCH);
+                v_prefetch(at_b + LP_PREFETCH);
+                w[j] = all ? exp_terms(x, v_set1(EXP_MAGIC), &ta) : exp_narrow(x, &ta);
+                v[j] = all ? exp_terms(y[j], v_set1(EXP_MAGIC), &tb) : exp_narrow(y[j], &tb);
+                k->bits = v_bits_or(k->bits, ta, tb);
+                d[j] = v_sub(x, y[j]);
+                if (want & PAIR_SPREAD) {
+                    k->most = v_max(k->most, d[j]);
+                    k->least = v_min(k->least, d[j]);
+                }
+            }
+            w4[h] = v_add(v_add(w[0], w[1]), v_add(w[2], w[3]));
+            v4[h] = v_add(v_add(v[0], v[1]), v_add(v[2], v[3]));
+            vf u = v_sub(v4[h], w4[h]);
+            forward[h] = v_fma(w[3], d[3], v_fma(w[2], d[2], v_fma(w[1], d[1], v_fma(w[0], d[0], u))));
+            if (want & PAIR_REVERSE) {
+                reverse[h] = v_fma(v[3], d[3], v_fma(v[2], d[2], v_fma(v[1], d[1], v_fma(v[0], d[0], u))));
+            }
+            if (want & PAIR_CROSS) {
+                cross[h] = v_fma(w[3], y[3], v_fma(w[2], y[2], v_fma(w[1], y[1], v_mul(w[0], y[0]))));
+            }
+        }
+        vf sum_w = v_add(w4[0], w4[1]), sum_v = v_add(v4[0], v4[1]);
+        k->w_peak = v_max(k->w_peak, sum_w);
+        k->v_peak = v_max(k->v_peak, sum_v);
+        v_store(f->w.s + to + c * LP_WIDTH, sum_w);
+        v_store(f->v.s + to + c * LP_WIDTH, sum_v);
+        v_store(f->forward + to + c * LP_WIDTH, v_add(forward[0], forward[1]));
+        if (want & PAIR_REVERSE) {
+            v_store(f->reverse + to + c * LP_WIDTH, v_add(reverse[0], reverse[1]));
+        }
+        if (want & PAIR_CROSS) {
+            v_store(f->cross + to + c * LP_WIDTH, v_add(cross[0], cross[1]));
+        }
+    }
+}
+
+/* what a scan of each row keeps besides the row */
+typedef struct pair_side {
+    bound max;
+    held_block held;
+} pair_side;
+
+LP_INLINE void pair_keep(row *r, pair_side *side, pair_share *share, const block_groups *g, double s, vf peak,
+                         size_t offset, size_t n)
+{
+    raw_sum raw = {s, 0, __builtin_nanf(""), narrow_reference};
+    block_sum full = block_scale(&raw);
+    bound_update(&side->max, r->max);
+    if (peak_reaches(peak, side->max.e)) {
+        raw.m = block_max(g);
+        block_hold(r, &side->held, offset, n, (int32_t)offset, &raw, &full);
+    } else {
+        row_deposit(r, &full);
+    }
+    if (s > share->first) {
+        share->second = share->first;
+        share->first = s;
+        share->offset = offset;
+    } else if (s > share->second) {
+        share->second = s;
+    }
+}
+
+/* The exact sums of up to 256 elements, u included, in the unit of exp_terms, which lacks EXP_FACTOR and takes ln 2 for EXP_LN2: e^x
+ * comes out as that of x (1 - 2.7e-9). */
+static pair_exact pair_elements(const float *a, const float *b, size_t n)
+{
+    pair_exact all = {0};
+    exact_lanes s;
+    exact_init(&s);
+    exact_block(&s, a, b, n, 0, 0, 1 - EXP_LN2_ERROR * 0x1.71547652b82fep+0);
+    exact_finish(&all, &s);
+    all.forward += all.v - all.w;
+    all.reverse += all.v - all.w;
+    return all;
+}
+
+static void pair_add(pair_sums *sums, const pair_exact *e)
+{
+    const double unit = 1 / EXP_FACTOR;
+    sums->w += e->w * unit;
+    sums->v += e->v * unit;
+    sums->forward += e->forward * unit;
+    sums->reverse += e->reverse * unit;
+    sums->cross += e->cross * unit;
+}
+
+/* the state of a quick comparison */
+typedef struct pair_state {
+    pair_side p, q;
+    pair_vectors k;
+    pair_floats f;
+    block_groups a, b;
+    double most, least; /* of the last group, where it is not whole */
+} pair_state;
+
+static void pair_subtract(pair_sums *sums, const pair_sums *was)
+{
+    sums->w -= was->w;
+    sums->v -= was->v;
+    sums->forward -= was->forward;
+    sums->reverse -= was->reverse;
+    sums->cross -= was->cross;
+}
+
+static void share_subtract(pair_share *share, size_t id, double mass)
+{
+    if (share->offset == id / LP_BLOCK_SIZE * LP_BLOCK_SIZE) {
+        share->first -= mass;
+    }
+}
+
+static void pair_begin(pair_state *st)
+{
+    const float inf = __builtin_inff();
+    st->p.max.level = st->q.max.level = __builtin_nanf("");
+    st->p.held.any = st->q.held.any = 0;
+    st->k.most = v_set1(-inf);
+    st->k.least = v_set1(inf);
+    st->most = -__builtin_inf();
+    st->least = __builtin_inf();
+}
+
+/* The elements of the last group, where it is not whole: the sums of each row as block_fast makes them, and the rest in
+ * double. 0 where either is not ordinary. */
+static __attribute__((noinline)) int pair_padded(pair_scan *job, pair_state *st, size_t to, size_t n)
+{
+    const float *a = st->a.padded, *b = st->b.padded, inf = __builtin_inff();
+    extent all = extent_join(block_extent(a, LP_GROUP), block_extent(b, LP_GROUP));
+    if (all.nan || all.max > EXP_HIGHEST || all.min < EXP_LOWEST) {
+        return 0;
+    }
+    pair_exact e = pair_elements(a, b, n);
+    if (e.most == inf || e.least == -inf) {
+        return 0;
+    }
+    e.w = e.v = 0; /* those are among the sums of the block */
+    pair_add(&job->sums, &e);
+    st->most = e.most;
+    st->least = e.least;
+    group_careful(a, st->f.w.s + to, st->f.w.q + to, 0, &narrow_reference);
+    group_careful(b, st->f.v.s + to, st->f.v.q + to, 0, &narrow_reference);
+    for (int c = 0; c < LP_COLUMNS; c++) {
+        st->k.w_peak = v_max(st->k.w_peak, v_load(st->f.w.s + to + c * LP_WIDTH));
+        st->k.v_peak = v_max(st->k.v_peak, v_load(st->f.v.s + to + c * LP_WIDTH));
+    }
+    return 1;
+}
+
+/* the whole groups of a block; 0 where an element lies outside the window */
+LP_INLINE int pair_groups(pair_state *st, const float *a, const float *b, int groups, int want, int all)
+{
+    pair_vectors k = st->k;
+    k.bits = v_bits_zero();
+    k.w_peak = k.v_peak = v_set1(0);
+    for (int i = 0; i < groups; i++) {
+        pair_group(&st->f, (size_t)i * LP_LANES, a + i * LP_GROUP, b + i * LP_GROUP, &k, want, all);
+    }
+    st->k = k;
+    return !v_bits_test(k.bits, all ? EXP_OUTSIDE : NARROW_OUTSIDE);
+}
+
+static __attribute__((noinline)) int pair_again(pair_state *st, const float *a, const float *b, int groups)
+{
+#ifdef LP_OWN_EXP_NARROW
+    return pair_groups(st, a, b, groups, PAIR_REVERSE | PAIR_CROSS | PAIR_SPREAD, 1);
+#else
+    return (void)st, (void)a, (void)b, groups < 0;
+#endif
+}
+
+/* one block of both rows; 0 where it is not ordinary */
+LP_INLINE int pair_block(pair_scan *job, pair_state *st, const float *a, const float *b, size_t offset, size_t n,
+                         int full, int want)
+{
+    block_cut(&st->a, a, n);
+    block_cut(&st->b, b, n);
+    int groups = full ? LP_GROUPS : st->a.whole;
+    if (!pair_groups(st, a, b, groups, want, 0) && !pair_again(st, a, b, groups)) {
+        return 0;
+    }
+    size_t whole = (size_t)groups * LP_LANES, missing = (LP_GROUPS * LP_LANES - whole) * sizeof(float);
+    if (!full) {
+        memset(st->f.forward + whole, 0, missing);
+        memset(st->f.reverse + whole, 0, missing);
+        memset(st->f.cross + whole, 0, missing);
+        if (groups < st->a.count && !pair_padded(job, st, whole, n % LP_GROUP)) {
+            return 0;
+        }
+        sums_pad(&st->f.w, st->a.count);
+        sums_pad(&st->f.v, st->b.count);
+    }
+    int count = LP_GROUPS;
+    for (; !full && count / 2 >= st->a.count; count /= 2) {
+    }
+    double w = v_sum_groups(st->f.w.s, count), v = v_sum_groups(st->f.v.s, count);
+    if (!narrow_holds(w) || !narrow_holds(v)) {
+        return 0;
+    }
+    job->sums.w += w;
+    job->sums.v += v;
+    job->sums.forward += v_sum_groups(st->f.forward, count);
+    if (want & PAIR_REVERSE) {
+        job->sums.reverse += v_sum_groups(st->f.reverse, count);
+    }
+    if (want & PAIR_CROSS) {
+        job->sums.cross += v_sum_groups(st->f.cross, count);
+    }
+    pair_keep(&job->p, &st->p, &job->p_share, &st->a, w, st->k.w_peak, offset, n);
+    pair_keep(&job->q, &st->q, &job->q_share, &st->b, v, st->k.v_peak, offset, n);
+    return 1;
+}
+
+static __attribute__((noinline)) int pair_last(pair_scan *job, pair_state *st, const float *a, const float *b,
+                                               size_t offset, size_t n)
+{
+    return pair_block(job, st, a, b, offset, n, 0, PAIR_REVERSE | PAIR_CROSS | PAIR_SPREAD);
+}
+
+/* The sums of the eight elements that share a lane with element id, which is among the largest: exact instead of what was
+ * added. */
+static void pair_refine(pair_scan *job, const source *p, const source *q, size_t n, size_t id)
+{
+    _Alignas(64) float buffer[2][LP_GROUP];
+    size_t group = id / LP_GROUP * LP_GROUP, lane = id % LP_LANES;
+    if (group + LP_GROUP > n) {
+        return; /* is exact already */
+    }
+    const float *a = block_at(p, group, LP_GROUP, buffer[0]), *b = block_at(q, group, LP_GROUP, buffer[1]);
+    pair_floats f;
+    pair_vectors k = {v_bits_zero(), v_set1(0), v_set1(0), v_set1(0), v_set1(0)};
+    float x[LP_SETS], y[LP_SETS];
+    pair_group(&f, 0, a, b, &k, PAIR_REVERSE | PAIR_CROSS, 1);
+    for (size_t i = 0; i < LP_SETS; i++) {
+        memcpy(x + i, a + i * LP_LANES + lane, sizeof *x);
+        memcpy(y + i, b + i * LP_LANES + lane, sizeof *y);
+    }
+    pair_exact e = pair_elements(x, y, LP_SETS);
+    pair_add(&job->sums, &e);
+    pair_sums was = {(double)f.w.s[lane], (double)f.v.s[lane], (double)f.forward[lane], (double)f.reverse[lane],
+                     (double)f.cross[lane]};
+    pair_subtract(&job->sums, &was);
+    share_subtract(&job->p_share, group, was.w);
+    share_subtract(&job->q_share, group, was.v);
+}
+
+/* finds the maximum of the block that has it, and what the block has without it */
+static void pair_settle(row *r, const held_block *held, block_groups *g, const float *x)
+{
+    block_cut(g, x, held->n);
+    size_t at = block_find(g, held->raw.m);
+    r->rest = block_rest(g, at, &held->raw);
+    r->id += (int32_t)at;
+}
+
+LP_INLINE int pair_blocks(pair_scan *job, const source *p, const source *q, size_t n, int want)
+{
+    _Alignas(64) float buffer[2][LP_BLOCK_SIZE];
+    pair_state st;
+    size_t i = 0;
+    pair_begin(&st);
+    for (; i + LP_BLOCK_SIZE <= n; i += LP_BLOCK_SIZE) {
+        const float *a = block_at(p, i, LP_BLOCK_SIZE, buffer[0]), *b = block_at(q, i, LP_BLOCK_SIZE, buffer[1]);
+        if (!pair_block(job, &st, a, b, i, LP_BLOCK_SIZE, 1, want)) {
+            return 0;
+        }
+    }
+    if (i < n && !pair_last(job, &st, block_at(p, i, n - i, buffer[0]), block_at(q, i, n - i, buffer[1]), i, n - i)) {
+        return 0;
+    }
+    pair_settle(&job->p, &st.p.held, &st.a, block_at(p, st.p.held.offset, st.p.held.n, buffer[0]));
+    pair_settle(&job->q, &st.q.held, &st.b, block_at(q, st.q.held.offset, st.q.held.n, buffer[1]));
+    size_t p_top = (size_t)job->p.id, q_top = (size_t)job->q.id;
+    pair_refine(job, p, q, n, p_top);
+    if (p_top / LP_GROUP != q_top / LP_GROUP || p_top % LP_LANES != q_top % LP_LANES) {
+        pair_refine(job, p, q, n, q_top);
+    }
+    double most = (double)v_max_lanes(st.k.most), least = (double)v_min_lanes(st.k.least);
+    job->most = most > st.most ? most : st.most;
+    job->least = least < st.least ? least : st.least;
+    return 1;
+}
+
+/* job: zeros but for `want`, and the rows initialised; n > 0. 0 where a block of either row is not ordinary. */
+static int compare_quick(pair_scan *job, const source *p, const source *q, size_t n)
+{
+    if (job->want == 0) {
+        return pair_blocks(job, p, q, n, 0);
+    }
+    if (job->want == PAIR_REVERSE) {
+        return pair_blocks(job, p, q, n, PAIR_REVERSE);
+    }
+    return pair_blocks(job, p, q, n, PAIR_REVERSE | PAIR_CROSS | PAIR_SPREAD);
+}
+#endif
