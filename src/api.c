@@ -124,6 +124,9 @@ lp_status lp_log_softmax(const lp_logits *in, float *out, size_t out_stride)
     if (check_dense(in, out, out_stride) != LP_OK) {
         return LP_ERR_ARG;
     }
+    /* more than what a core has of its last-level cache, as a rule: reading lines only to overwrite them is saved */
+    enum { CACHE_SHARE = 16 << 20 };
+    int past_cache = size_product(in->rows, in->vocab) > CACHE_SHARE / sizeof *out && out != in->data;
     size_t stride = out_stride == 0 ? in->vocab : out_stride;
     const kernels *k = dispatch();
     fp_state fp = fp_enter();
@@ -131,7 +134,7 @@ lp_status lp_log_softmax(const lp_logits *in, float *out, size_t out_stride)
         source from = logits_row(in, i);
         row_result result = logits_scan(k, &from, in->vocab, 0, NULL);
         if (result.status == LP_OK) {
-            k->dense(out + i * stride, &from, in->vocab, result.max_logit, result.log_norm);
+            k->dense(out + i * stride, &from, in->vocab, result.max_logit, result.log_norm, past_cache);
         } else if (in->vocab != 0) {
             fill_nan(out + i * stride, in->vocab);
         }

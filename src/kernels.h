@@ -31,8 +31,8 @@ typedef struct kernels {
     int32_t isa;
     /* n elements whose first has the id `first`, a multiple of LP_BLOCK */
     void (*scan)(scan *job, const source *from, size_t n, int32_t first);
-    /* out[i] = row_logprob of element i */
-    void (*dense)(float *out, const source *from, size_t n, float max, float log_norm);
+    /* out[i] = row_logprob of element i; past_cache: the caller knows that out will not stay in the cache */
+    void (*dense)(float *out, const source *from, size_t n, float max, float log_norm, int past_cache);
     /* out[i] = element i as float, transforms applied: n <= LP_BLOCK, out has room for n rounded up to 32 */
     void (*prepare)(float *out, const source *from, size_t n);
     /* two rows of n > 0 elements in one read; 0, and sums of no use, where either is not ordinary (core/compare.h) */

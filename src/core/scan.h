@@ -260,16 +260,9 @@ static void scan_row(scan *job, const source *from, size_t n, int32_t first)
     }
 }
 
-static void dense_plain(float *out, const float *x, size_t n, float max, float log_norm)
+LP_INLINE void dense_ends(float *out, const float *x, size_t n, float max, float log_norm)
 {
-    const vf m = v_set1(row_subtrahend(max)), norm = v_set1(log_norm);
-    size_t i = 0;
-    for (; i + LP_LANES <= n; i += LP_LANES) {
-        for (size_t c = 0; c < LP_LANES; c += LP_WIDTH) {
-            v_store(out + i + c, v_sub(v_sub(v_load(x + i + c), m), norm));
-        }
-    }
-    for (; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         float value;
         memcpy(&value, x + i, sizeof value);
         value = row_logprob(value, max, log_norm);
@@ -277,10 +270,46 @@ static void dense_plain(float *out, const float *x, size_t n, float max, float l
     }
 }
 
-static void dense_row(float *out, const source *from, size_t n, float max, float log_norm)
+LP_INLINE void dense_sets(float *out, const float *x, size_t n, float max, float log_norm, int past_cache)
+{
+    const vf m = v_set1(row_subtrahend(max)), norm = v_set1(log_norm);
+    for (size_t i = 0; i < n; i += LP_LANES) {
+        LP_UNROLL for (size_t c = 0; c < LP_LANES; c += LP_WIDTH)
+        {
+            vf y = v_sub(v_sub(v_load(x + i + c), m), norm);
+            if (past_cache) {
+                v_store_past_cache(out + i + c, y);
+            } else {
+                v_store(out + i + c, y);
+            }
+        }
+    }
+}
+
+static void dense_plain(float *out, const float *x, size_t n, float max, float log_norm, int past_cache)
+{
+    size_t head = 0;
+    if (past_cache && (uintptr_t)out % sizeof *out == 0) {
+        head = (size_t)(-((uintptr_t)out / sizeof *out)) % 16; /* to the next cache line */
+        head = head < n ? head : n;
+    } else {
+        past_cache = 0;
+    }
+    size_t whole = (n - head) / LP_LANES * LP_LANES;
+    dense_ends(out, x, head, max, log_norm);
+    if (past_cache) {
+        dense_sets(out + head, x + head, whole, max, log_norm, 1);
+        v_fence();
+    } else {
+        dense_sets(out + head, x + head, whole, max, log_norm, 0);
+    }
+    dense_ends(out + head + whole, x + head + whole, n - head - whole, max, log_norm);
+}
+
+static void dense_row(float *out, const source *from, size_t n, float max, float log_norm, int past_cache)
 {
     if (from->plain) {
-        dense_plain(out, (const float *)(const void *)from->data, n, max, log_norm);
+        dense_plain(out, (const float *)(const void *)from->data, n, max, log_norm, past_cache);
         return;
     }
     _Alignas(64) float buffer[LP_BLOCK_SIZE];
@@ -288,7 +317,7 @@ static void dense_row(float *out, const source *from, size_t n, float max, float
         size_t size = n - i < LP_BLOCK_SIZE ? n - i : LP_BLOCK_SIZE;
         source part = source_at(from, i);
         prepare(buffer, &part, size);
-        dense_plain(out + i, buffer, size, max, log_norm);
+        dense_plain(out + i, buffer, size, max, log_norm, past_cache);
     }
 }
 
