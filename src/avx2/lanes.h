@@ -71,7 +71,11 @@ LP_INLINE vu v_bits_zero(void)
 }
 LP_INLINE vu v_bits_or(vu acc, vf a, vf b)
 {
-    return _mm256_or_si256(acc, _mm256_or_si256(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+    acc = _mm256_or_si256(acc, _mm256_castps_si256(a));
+    acc = _mm256_or_si256(acc, _mm256_castps_si256(b));
+    /* here and now: gcc gathers the operations of a whole group at its end and spills every t until then */
+    __asm__("" : "+x"(acc));
+    return acc;
 }
 LP_INLINE int v_bits_test(vu acc, uint32_t mask)
 {
