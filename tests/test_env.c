@@ -250,7 +250,11 @@ static void score_into(signalled *s)
     s->status[1] = lp_log_softmax(&rows[0].in, s->log_softmax, 0);
 }
 
-static void score_in_handler(int signal)
+#if defined(__x86_64__)
+__attribute__((force_align_arg_pointer)) /* qemu before 8.1 enters handlers with a misaligned stack */
+#endif
+static void
+score_in_handler(int signal)
 {
     (void)signal;
     score_into(&in_handler);
