@@ -41,8 +41,20 @@ extern "C" {
  * rows are right. -inf logits are legal: logprob -inf. An id < 0 means "no token": its logprob is NaN, its rank 0, status
  * OK, and sequences treat it as not kept. An id >= vocab: NaN for that id alone, status TOKEN.
  *
- * One formula: with x' the transformed f32 logit, every logprob of every function is the f32 rounding described in
- * design.md section 3 of (x' - max_logit) - log_norm. Order (top-k, rank, ties, greedy) is on x', ties lowest id first.
+ * Every NaN that is returned is the quiet NaN 0x7FC00000 (double: 0x7FF8000000000000). The caller's rounding mode,
+ * flush-to-zero bits and exception flags are left as found and change no result.
+ *
+ * One formula: with x' the transformed f32 logit, max_logit the largest x' of the row and
+ * log_norm = ln(sum of e^(x' - max_logit)) = log1p(sum over all but the maximum), rounded to f32,
+ *     logprob(x') = fl(fl(x' - max_logit) - log_norm)
+ * in every function: two float operations, never above 0, never -0. log_norm is accurate relative to itself, also where
+ * it is 1e-30, so the logprob of a near-certain token is right to its last bits. A logprob or a log_norm below 2^-126 is 0.
+ * Order (top-k, rank, ties, greedy) is on x', both zeros are equal, ties go to the lowest id.
+ *
+ * The same logits give the same bits on every ISA, with every supported compiler, for any rows, stride, alignment, thread,
+ * k or choice of outputs; for streams also at any boundary and in any order. LP_NUMERICS names these bits.
+ *
+ * Stack: at most 48 KiB a call. Time: one read of each row; see docs/performance.md.
  */
 typedef int32_t lp_status;
 enum { LP_OK = 0, LP_ERR_ARG = 1, LP_ERR_TOKEN = 2, LP_ERR_NAN = 3, LP_ERR_INF = 4, LP_ERR_EMPTY = 5,
@@ -50,6 +62,9 @@ enum { LP_OK = 0, LP_ERR_ARG = 1, LP_ERR_TOKEN = 2, LP_ERR_NAN = 3, LP_ERR_INF =
 LP_API const char *lp_status_string(lp_status);   /* never NULL, unknown values too */
 LP_API const char *lp_version(void);              /* "MAJOR.MINOR.PATCH" */
 
+/* The kernels in use: chosen at the first call, by the CPU and operating system, or by the environment variable
+ * LOGPROB_ISA (read once; an unknown or unsupported value leaves the choice automatic). Choosing is thread-safe; a call that
+ * runs keeps the kernels it began with. There is no need to choose: every ISA gives the same bits. */
 typedef int32_t lp_isa;
 enum { LP_ISA_SCALAR = 0, LP_ISA_AVX2 = 1, LP_ISA_AVX512 = 2, LP_ISA_NEON = 3 };
 LP_API lp_isa      lp_isa_active(void);
@@ -60,9 +75,14 @@ LP_API const char *lp_isa_name(lp_isa);           /* "scalar" "avx2" "avx512" "n
 typedef int32_t lp_dtype;
 enum { LP_F32 = 0, LP_BF16 = 1, LP_F16 = 2 };
 
-/* a [rows, vocab] matrix of logits that the caller owns, and what is applied to it while it is read, in this order:
- * widen to f32; softcap (c * tanh(x / c), -inf stays -inf, +inf stays +inf); times inv_temperature (one f32 rounding);
- * mask (a disallowed position is -inf whatever lies there, NaN included; bits beyond vocab are ignored) */
+/* A [rows, vocab] matrix of logits that the caller owns, and what is applied to it while it is read, in this order:
+ *     widen to f32                   exact, f16 subnormals included
+ *     softcap                        c * tanh(x / c); infinities and NaN stay what they are; tanh within 3 ulp
+ *     times inv_temperature          one f32 rounding; a product that overflows is an infinity: -inf is legal, +inf is
+ *                                    the row result LP_ERR_INF
+ *     mask                           a disallowed position is -inf whatever lies there, NaN included; bits beyond vocab
+ *                                    are ignored
+ * Raw logprobs together with the top-k of the processed row are two calls, best row by row while the row is in cache. */
 typedef struct lp_logits {
     const void *data;
     size_t rows, vocab, stride;            /* stride 0 means vocab */
@@ -80,15 +100,41 @@ typedef struct lp_logits {
  * callers that want the processed row itself. out may be data (f32, same stride). Status: only LP_ERR_ARG. */
 LP_API lp_status lp_transform(const lp_logits *in, float *out /* [rows, out_stride] */, size_t out_stride /* 0: vocab */);
 
-/* ---- one result each --------------------------------------------------------------------------------------------- */
-LP_API lp_status lp_logsumexp  (const lp_logits *in, float *out /* [rows] */);
-LP_API lp_status lp_log_softmax(const lp_logits *in, float *out /* [rows, out_stride] */, size_t out_stride /* 0: vocab */);
-LP_API lp_status lp_entropy    (const lp_logits *in, float *out /* [rows] */);
-/* k > eligible tokens (mask, -inf, small vocab): the rest is id -1, logprob -inf; the first j of k are the top-j */
-LP_API lp_status lp_topk       (const lp_logits *in, size_t k, float *logprob /* [rows, k] */, int32_t *token /* [rows, k] */);
-LP_API lp_status lp_gather     (const lp_logits *in, const int32_t *token /* [rows, n] */, size_t n, float *logprob /* [rows, n] */);
+/* ---- one result each ---------------------------------------------------------------------------------------------
+ * Common to the five. in: [rows, vocab], rows `stride` elements apart. vocab == 0: every row is LP_ERR_EMPTY, and `data`
+ * may be NULL. Status: LP_ERR_ARG (a NULL that is needed, a stride below vocab, a vocab above INT32_MAX, a bad
+ * temperature, softcap, dtype, flag or reserved member, sizes that overflow), else the row results of the rules above.
+ * Accuracy: the table above, found and proven. Alignment: none. Threads: any number, on disjoint outputs. */
 
-/* ---- everything a server's logprobs response needs, from one read of each row ------------------------------------- */
+/* logsumexp[row] = ln(sum over the row of e^x'), in nats.
+ * Range: [max_logit, max_logit + ln vocab]. -inf logits add nothing. No mass, NaN, +inf: NaN.
+ * Source: sums in blocks of LP_BLOCK ids over 32 lanes, deposited in an exact accumulator; docs/adr. */
+LP_API lp_status lp_logsumexp(const lp_logits *in, float *out /* [rows] */);
+
+/* The whole row of logprobs, by the one formula above; e^ of a row sums to 1 within its roundings.
+ * out: rows `out_stride` elements apart (0: vocab; else at least vocab); elements between vocab and out_stride are not
+ * written. out may be data itself (f32, same stride); otherwise it must not overlap it. Reads the row a second time, from
+ * cache; output of more than 16 MiB a call goes past the cache. Range: [-inf, 0]. A bad row is all NaN. */
+LP_API lp_status lp_log_softmax(const lp_logits *in, float *out /* [rows, out_stride] */, size_t out_stride);
+
+/* entropy[row] = - sum of p ln p, in nats, p = e^logprob; p = 0 adds nothing.
+ * Range: [0, ln vocab]; both parts of log1p(R) + D / (1 + R) are sums of one sign, so that a small entropy (1e-19) has the
+ * same relative accuracy as a large one. R, D: the mass of all but the maximum, and its mean distance, held out. */
+LP_API lp_status lp_entropy(const lp_logits *in, float *out /* [rows] */);
+
+/* The k most probable tokens of each row, best first, ties lowest id first.
+ * logprob, token: [rows, k]. k may be anything, 0 and above vocab included; what a row does not have (small vocab, -inf,
+ * mask) is id -1 with logprob -inf. The first j of k are the top-j. A bad row is NaN and -1. The outputs are the only
+ * memory used. Cost: small k nothing that is seen, k = vocab a sort. */
+LP_API lp_status lp_topk(const lp_logits *in, size_t k, float *logprob /* [rows, k] */, int32_t *token /* [rows, k] */);
+
+/* The logprobs of n given tokens a row: the bits that lp_log_softmax would write at those ids.
+ * token, logprob: [rows, n]; n = 0 is legal. Ids below 0: NaN, status OK. Ids not below vocab: NaN, LP_ERR_TOKEN. */
+LP_API lp_status lp_gather(const lp_logits *in, const int32_t *token /* [rows, n] */, size_t n,
+                           float *logprob /* [rows, n] */);
+
+/* ---- everything a server's logprobs response needs, from one read of each row -------------------------------------
+ * Every member that is NULL is not wanted and not computed; every value has the bits of the single functions above. */
 typedef struct lp_scores {
     float *logsumexp, *entropy, *max_logit, *log_norm;        /* [rows] */
     size_t tokens_per_row;                                    /* of token and token_logprob; 0 means 1 */
@@ -101,11 +147,21 @@ typedef struct lp_scores {
     lp_status *status;                                        /* [rows] */
     void *reserved[4];
 } lp_scores;
+/* Scores each row: see the members of lp_scores.
+ * token may be NULL where no member about tokens is wanted. k counts for top_logprob and top_token alone; where rows want
+ * different k, pass the largest. token_rank is 1 for the most probable token (strictly above count), token_rank_ties what
+ * some servers report instead (not below count); on bf16 logits they differ often. A token of logit -inf ranks behind all
+ * that have mass, with ties vocab. Both are 0 for an id below 0, not below vocab, or in a bad row.
+ * status[row] is the row's own result; the call returns that of the lowest bad row. */
 LP_API lp_status lp_score(const lp_logits *in, const int32_t *token /* [rows, tokens_per_row] or NULL */, size_t k,
                           const lp_scores *out);
 
 /* ---- a row that arrives in pieces, or lies in shards ---------------------------------------------------------------
  * The state is plain bytes in the caller's memory: copy it, map it, send it. Blocks are cut at absolute ids. */
+#define LP_STREAM_FRAGMENTS 8  /* incomplete blocks that a state holds */
+#define LP_STREAM_RANGES 16    /* ranges of ids, not adjacent, that a state holds */
+#define LP_STREAM_SIZE(k) \
+    ((size_t)512 + ((size_t)(k) * 8 + 63) / 64 * 64 + (size_t)LP_STREAM_FRAGMENTS * LP_BLOCK * 4)
 typedef struct lp_stream lp_stream;
 typedef struct lp_row {
     float logsumexp, entropy, max_logit, log_norm;
@@ -117,6 +173,7 @@ typedef struct lp_row {
 LP_API size_t    lp_stream_size  (size_t k);                  /* 0 on overflow */
 LP_API lp_status lp_stream_init  (void *memory, size_t bytes, size_t k, int32_t first_token, int32_t token /* -1: none */);
 LP_API lp_status lp_stream_check (const void *memory, size_t bytes);       /* before trusting a state from outside */
+LP_API size_t    lp_stream_used  (const lp_stream *);
 LP_API lp_status lp_stream_push  (lp_stream *, const lp_logits *chunk);    /* rows == 1; same dtype and transforms each time */
 LP_API lp_status lp_stream_merge (lp_stream *into, const lp_stream *from); /* disjoint ids, any order */
 LP_API lp_status lp_stream_finish(const lp_stream *, lp_row *, float *top_logprob /* [k] */, int32_t *top_token /* [k] */);
