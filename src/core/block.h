@@ -388,7 +388,7 @@ static block_sum block_rest(const block_groups *g, size_t at, const raw_sum *raw
     v_store(without, tree(e));
     raw_sum rest = *raw;
     rest.s = (raw->s - (double)with[lane - column]) + (double)without[lane - column];
-    if (rest.s >= 0x1p-20 * raw->s) {
+    if (rest.s >= 0x1p-20 * raw->s && rest.s >= NARROW_LEAST) {
         return block_scale(&rest);
     }
     /* the maximum is nearly all there is: sum again without it */

@@ -170,16 +170,23 @@ LP_INLINE const float *block_at(const source *from, size_t offset, size_t n, flo
     return buffer;
 }
 
-/* a block of which the mask allows little: only what it allows is read; 0 where it allows much */
+enum { ALLOWS_SOME, ALLOWS_ALL, SCANNED };
+
+/* A block under a mask. Where the mask allows little, only that is read, and the block is done. */
 static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, const source *from, size_t offset, size_t n,
                                                   int32_t first)
 {
     size_t bit = from->allowed_bit + offset, width = source_width(from), whole = (n + 63) / 64 * 64;
     uint64_t words[LP_BLOCK_SIZE / 64];
     if (bit % 32 == 0 && n % 64 == 0) {
+        uint64_t all = UINT64_MAX;
         for (size_t i = 0; i < n; i += 64) {
             const uint32_t *w = from->allowed + (bit + i) / 32;
             words[i / 64] = w[0] | (uint64_t)w[1] << 32;
+            all &= words[i / 64];
+        }
+        if (all == UINT64_MAX) {
+            return ALLOWS_ALL;
         }
     } else {
         for (size_t i = 0; i < n; i += 64) {
@@ -191,7 +198,7 @@ static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, con
     }
     picks p;
     if (!pick_bits(&p, words, whole)) {
-        return 0;
+        return ALLOWS_SOME;
     }
     _Alignas(64) unsigned char raw[(PICKS + LP_LANES) * sizeof(float)];
     memset(raw + p.n * width, 0, LP_LANES * width);
@@ -208,7 +215,16 @@ static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, con
     packed.allowed = NULL;
     prepare(p.x, &packed, (p.n + LP_LANES - 1) / LP_LANES * LP_LANES); /* what lies behind the last one is not looked at */
     scan_picks(job, st, &p, offset, n, first);
-    return 1;
+    return SCANNED;
+}
+
+/* the source of a row without its mask */
+LP_INLINE source source_unmasked(const source *from)
+{
+    source s = *from;
+    s.allowed = NULL;
+    s.plain = s.dtype == DTYPE_F32 && s.scale == 1 && s.softcap == 0;
+    return s;
 }
 
 LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy)
@@ -221,16 +237,21 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     if (job->rank) {
         bound_update(&st.token, job->token_logit);
     }
+    const source unmasked = source_unmasked(from);
     size_t i = 0;
     for (; i + LP_BLOCK_SIZE <= n; i += LP_BLOCK_SIZE) {
-        if (from->allowed != NULL && scan_allowed(job, &st, from, i, LP_BLOCK_SIZE, first + (int32_t)i)) {
-            continue;
+        int32_t id = first + (int32_t)i;
+        int allows = from->allowed == NULL ? ALLOWS_ALL : scan_allowed(job, &st, from, i, LP_BLOCK_SIZE, id);
+        if (allows != SCANNED) {
+            const float *x = block_at(allows == ALLOWS_ALL ? &unmasked : from, i, LP_BLOCK_SIZE, buffer);
+            scan_block(job, &st, x, i, LP_BLOCK_SIZE, id, 1, entropy);
         }
-        const float *x = block_at(from, i, LP_BLOCK_SIZE, buffer);
-        scan_block(job, &st, x, i, LP_BLOCK_SIZE, first + (int32_t)i, 1, entropy);
     }
-    if (i < n && !(from->allowed != NULL && scan_allowed(job, &st, from, i, n - i, first + (int32_t)i))) {
-        scan_last(job, &st, block_at(from, i, n - i, buffer), i, n - i, first + (int32_t)i);
+    if (i < n) {
+        int32_t id = first + (int32_t)i;
+        if (from->allowed == NULL || scan_allowed(job, &st, from, i, n - i, id) != SCANNED) {
+            scan_last(job, &st, block_at(from, i, n - i, buffer), i, n - i, id);
+        }
     }
     if (st.held.any) {
         block_settle(job->row, &st.held, block_at(from, st.held.offset, st.held.n, buffer));
