@@ -43,26 +43,38 @@ LP_INLINE double exp_double(double x)
 enum { EXACT_LANES = 16 };
 typedef struct exact_lanes {
     double w[EXACT_LANES], v[EXACT_LANES], forward[EXACT_LANES], reverse[EXACT_LANES], cross[EXACT_LANES];
-    double most[EXACT_LANES], least[EXACT_LANES];
+    double most[EXACT_LANES], fall[EXACT_LANES]; /* of d and of -d */
 } exact_lanes;
 
-/* One element of each lane. Nothing is added for an element of no mass, and d that is NaN, -inf against -inf, is no
- * extreme. Where only one is -inf the sums may be infinite: `most` and `least` then show what the results are. */
+/* a where a > b, else b: on bits, for a comparison of doubles may become a branch, and the loop around it then no vectors */
+LP_INLINE double larger(double a, double b)
+{
+    uint64_t x, y, take = -(uint64_t)(a > b);
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    x = (x & take) | (y & ~take);
+    memcpy(&a, &x, sizeof a);
+    return a;
+}
+
+/* One element of each lane. An element that is -inf counts as if it were -1e40: below -708 e^x is as good as 0, and true
+ * differences end at 1.4e39. The extremes know better: d is infinite where one of the two is -inf, and NaN, which is no
+ * extreme, where both are. */
 LP_INLINE void exact_step(exact_lanes *s, const float *a, const float *b, double a_max, double b_max, double scale)
 {
-    const double lowest = -708;
+    const double absent = -1e40, lowest = -708;
     for (int l = 0; l < EXACT_LANES; l++) {
-        double x = (double)a[l] - a_max, y = (double)b[l] - b_max, d = x - y;
-        double w = x > lowest ? exp_double(x > lowest ? x * scale : lowest) : 0;
-        double v = y > lowest ? exp_double(y > lowest ? y * scale : lowest) : 0;
-        double wd = w * d, vd = v * d, wy = w * y;
+        double x = (double)a[l] - a_max, y = (double)b[l] - b_max, difference = x - y;
+        x = larger(x, absent);
+        y = larger(y, absent);
+        double d = x - y, w = exp_double(larger(x * scale, lowest)), v = exp_double(larger(y * scale, lowest));
         s->w[l] += w;
         s->v[l] += v;
-        s->forward[l] += w > 0 ? wd : 0;
-        s->reverse[l] += v > 0 ? vd : 0;
-        s->cross[l] += w > 0 ? wy : 0;
-        s->most[l] = d > s->most[l] ? d : s->most[l];
-        s->least[l] = d < s->least[l] ? d : s->least[l];
+        s->forward[l] += w * d;
+        s->reverse[l] += v * d;
+        s->cross[l] += w * y;
+        s->most[l] = larger(difference, s->most[l]);
+        s->fall[l] = larger(-difference, s->fall[l]);
     }
 }
 
@@ -111,8 +123,7 @@ static void exact_init(exact_lanes *s)
 {
     memset(s, 0, sizeof *s);
     for (int l = 0; l < EXACT_LANES; l++) {
-        s->most[l] = -__builtin_inf();
-        s->least[l] = __builtin_inf();
+        s->most[l] = s->fall[l] = -__builtin_inf();
     }
 }
 
@@ -123,12 +134,13 @@ static void exact_finish(pair_exact *job, const exact_lanes *s)
     job->forward = lanes_total(s->forward);
     job->reverse = lanes_total(s->reverse);
     job->cross = lanes_total(s->cross);
-    job->most = s->most[0];
-    job->least = s->least[0];
+    double most = s->most[0], fall = s->fall[0];
     for (int l = 1; l < EXACT_LANES; l++) {
-        job->most = s->most[l] > job->most ? s->most[l] : job->most;
-        job->least = s->least[l] < job->least ? s->least[l] : job->least;
+        most = larger(s->most[l], most);
+        fall = larger(s->fall[l], fall);
     }
+    job->most = most;
+    job->least = -fall;
 }
 
 /* two rows that both have mass, and no NaN or +inf */
@@ -301,9 +313,9 @@ static void pair_begin(pair_state *st)
     st->least = __builtin_inf();
 }
 
-/* The elements of the last group, where it is not whole: the sums of each row as block_fast makes them, and the rest in
- * double. 0 where either is not ordinary. */
-static __attribute__((noinline)) int pair_padded(pair_scan *job, pair_state *st, size_t to, size_t n)
+/* The last group of a row, where it is not whole: its elements exactly, and the sums of each row's block as block_fast makes
+ * them. 0 where an element is not ordinary. */
+static __attribute__((noinline)) int pair_padded(pair_scan *job, pair_state *st, size_t n, double *w, double *v)
 {
     const float *a = st->a.padded, *b = st->b.padded, inf = __builtin_inff();
     extent all = extent_join(block_extent(a, LP_GROUP), block_extent(b, LP_GROUP));
@@ -314,17 +326,32 @@ static __attribute__((noinline)) int pair_padded(pair_scan *job, pair_state *st,
     if (e.most == inf || e.least == -inf) {
         return 0;
     }
-    e.w = e.v = 0; /* those are among the sums of the block */
     pair_add(&job->sums, &e);
     st->most = e.most;
     st->least = e.least;
+    size_t to = (size_t)st->a.whole * LP_LANES;
     group_careful(a, st->f.w.s + to, st->f.w.q + to, 0, &narrow_reference);
     group_careful(b, st->f.v.s + to, st->f.v.q + to, 0, &narrow_reference);
     for (int c = 0; c < LP_COLUMNS; c++) {
         st->k.w_peak = v_max(st->k.w_peak, v_load(st->f.w.s + to + c * LP_WIDTH));
         st->k.v_peak = v_max(st->k.v_peak, v_load(st->f.v.s + to + c * LP_WIDTH));
     }
+    int groups = sums_pad(&st->f.w, st->a.count);
+    sums_pad(&st->f.v, st->a.count);
+    *w = v_sum_groups(st->f.w.s, groups);
+    *v = v_sum_groups(st->f.v.s, groups);
     return 1;
+}
+
+/* zeros for the groups that a block has not, up to a power of two */
+static int pair_pad(pair_floats *f, int groups)
+{
+    size_t whole = (size_t)groups * LP_LANES, missing = (LP_GROUPS * LP_LANES - whole) * sizeof(float);
+    memset(f->forward + whole, 0, missing);
+    memset(f->reverse + whole, 0, missing);
+    memset(f->cross + whole, 0, missing);
+    sums_pad(&f->w, groups);
+    return sums_pad(&f->v, groups);
 }
 
 /* the whole groups of a block; 0 where an element lies outside the window */
@@ -359,24 +386,8 @@ LP_INLINE int pair_block(pair_scan *job, pair_state *st, const float *a, const f
     if (!pair_groups(st, a, b, groups, want, 0) && !pair_again(st, a, b, groups)) {
         return 0;
     }
-    size_t whole = (size_t)groups * LP_LANES, missing = (LP_GROUPS * LP_LANES - whole) * sizeof(float);
-    if (!full) {
-        memset(st->f.forward + whole, 0, missing);
-        memset(st->f.reverse + whole, 0, missing);
-        memset(st->f.cross + whole, 0, missing);
-        if (groups < st->a.count && !pair_padded(job, st, whole, n % LP_GROUP)) {
-            return 0;
-        }
-        sums_pad(&st->f.w, st->a.count);
-        sums_pad(&st->f.v, st->b.count);
-    }
-    int count = LP_GROUPS;
-    for (; !full && count / 2 >= st->a.count; count /= 2) {
-    }
+    int count = full ? LP_GROUPS : pair_pad(&st->f, groups);
     double w = v_sum_groups(st->f.w.s, count), v = v_sum_groups(st->f.v.s, count);
-    if (!narrow_holds(w) || !narrow_holds(v)) {
-        return 0;
-    }
     job->sums.w += w;
     job->sums.v += v;
     job->sums.forward += v_sum_groups(st->f.forward, count);
@@ -385,6 +396,12 @@ LP_INLINE int pair_block(pair_scan *job, pair_state *st, const float *a, const f
     }
     if (want & PAIR_CROSS) {
         job->sums.cross += v_sum_groups(st->f.cross, count);
+    }
+    if (!full && groups < st->a.count && !pair_padded(job, st, n % LP_GROUP, &w, &v)) {
+        return 0;
+    }
+    if (!narrow_holds(w) || !narrow_holds(v)) {
+        return 0;
     }
     pair_keep(&job->p, &st->p, &job->p_share, &st->a, w, st->k.w_peak, offset, n);
     pair_keep(&job->q, &st->q, &job->q_share, &st->b, v, st->k.v_peak, offset, n);
