@@ -201,7 +201,7 @@ static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, con
         return ALLOWS_SOME;
     }
     _Alignas(64) unsigned char raw[(PICKS + LP_LANES) * sizeof(float)];
-    memset(raw + p.n * width, 0, LP_LANES * width);
+    memset(raw + p.n * width, 0, LP_LANES * sizeof(float)); /* a constant size, no call */
     const unsigned char *data = from->data + offset * width;
     for (size_t i = 0; i < p.n; i++) {
         if (width == sizeof(float)) {

@@ -104,10 +104,14 @@ static void sparse_sum(picks *p, const reference *ref, raw_sum *raw, int entropy
         v_store(e + i, v_where_ge(a, lowest, exp_terms(inside, magic, &t), zero));
         v_store(d + i, v_sub(inside, top));
     }
-    uint8_t seen[LP_GROUPS * LP_LANES] = {0};
+    uint8_t seen[LP_GROUPS * LP_LANES];
     uint16_t again[PICKS + 1];
     size_t twice = 0;
-    memset(&sums, 0, sizeof sums);
+    for (size_t i = 0; i < LP_GROUPS * LP_LANES; i += LP_WIDTH) {
+        v_store(sums.s + i, zero); /* memset of this size is a call or `rep stos`, both slower */
+        v_store(sums.q + i, zero);
+    }
+    memset(seen, 0, sizeof seen);
     for (size_t i = 0; i < p->n; i++) {
         size_t lane = group_lane(p->at[i]);
         sums.s[lane] = e[i];
@@ -128,17 +132,14 @@ static void sparse_sum(picks *p, const reference *ref, raw_sum *raw, int entropy
 static int block_sparse(row *r, picks *p, raw_sum *raw)
 {
     const float inf = __builtin_inff();
-    float max = -inf, min = inf;
-    int nan = 0;
-    for (size_t i = 0; i < p->n; i++) {
-        float x = p->x[i];
-        nan |= x != x;
-        max = x > max ? x : max;
-        min = x < min && x > -inf ? x : min;
+    for (size_t i = p->n; i % LP_LANES != 0 || i == 0; i++) {
+        p->x[i] = p->n != 0 ? p->x[0] : -inf; /* whole vectors; what is added changes neither maximum nor minimum */
     }
+    extent all = block_extent(p->x, p->n == 0 ? LP_LANES : (p->n + LP_LANES - 1) / LP_LANES * LP_LANES);
+    float max = all.max, min = all.min;
     r->wide_hint = 1;
-    r->flags |= nan ? ROW_NAN : max == inf ? ROW_INF : 0;
-    if (nan || max == inf || max == -inf) {
+    r->flags |= all.nan ? ROW_NAN : max == inf ? ROW_INF : 0;
+    if (all.nan || max == inf || max == -inf) {
         return 0;
     }
     raw->m = max + 0.0F;
