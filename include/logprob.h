@@ -19,8 +19,8 @@
 #define LP_VERSION_MAJOR 0
 #define LP_VERSION_MINOR 1
 #define LP_VERSION_PATCH 0
-#define LP_NUMERICS 1   /* result bits, LP_BLOCK included, change only when this changes */
-#define LP_BLOCK 2048   /* elements: rows are summed in blocks of this many ids */
+#define LP_NUMERICS 1 /* result bits, LP_BLOCK included, change only when this changes */
+#define LP_BLOCK 2048 /* elements: rows are summed in blocks of this many ids */
 
 #ifdef __cplusplus
 extern "C" {
@@ -57,20 +57,29 @@ extern "C" {
  * Stack: at most 48 KiB a call. Time: one read of each row; see docs/performance.md.
  */
 typedef int32_t lp_status;
-enum { LP_OK = 0, LP_ERR_ARG = 1, LP_ERR_TOKEN = 2, LP_ERR_NAN = 3, LP_ERR_INF = 4, LP_ERR_EMPTY = 5,
-       LP_ERR_SPACE = 6, LP_ERR_ISA = 7, LP_ERR_STATE = 8 };
-LP_API const char *lp_status_string(lp_status);   /* never NULL, unknown values too */
-LP_API const char *lp_version(void);              /* "MAJOR.MINOR.PATCH" */
+enum {
+    LP_OK = 0,
+    LP_ERR_ARG = 1,
+    LP_ERR_TOKEN = 2,
+    LP_ERR_NAN = 3,
+    LP_ERR_INF = 4,
+    LP_ERR_EMPTY = 5,
+    LP_ERR_SPACE = 6,
+    LP_ERR_ISA = 7,
+    LP_ERR_STATE = 8
+};
+LP_API const char *lp_status_string(lp_status); /* never NULL, unknown values too */
+LP_API const char *lp_version(void);            /* "MAJOR.MINOR.PATCH" */
 
 /* The kernels in use: chosen at the first call, by the CPU and operating system, or by the environment variable
  * LOGPROB_ISA (read once; an unknown or unsupported value leaves the choice automatic). Choosing is thread-safe; a call that
  * runs keeps the kernels it began with. There is no need to choose: every ISA gives the same bits. */
 typedef int32_t lp_isa;
 enum { LP_ISA_SCALAR = 0, LP_ISA_AVX2 = 1, LP_ISA_AVX512 = 2, LP_ISA_NEON = 3 };
-LP_API lp_isa      lp_isa_active(void);
-LP_API int         lp_isa_supported(lp_isa);      /* built in, and this CPU and OS have it */
-LP_API lp_status   lp_isa_select(lp_isa);         /* LP_ERR_ISA where unsupported; then nothing changes */
-LP_API const char *lp_isa_name(lp_isa);           /* "scalar" "avx2" "avx512" "neon", the words of LOGPROB_ISA too */
+LP_API lp_isa lp_isa_active(void);
+LP_API int lp_isa_supported(lp_isa);    /* built in, and this CPU and OS have it */
+LP_API lp_status lp_isa_select(lp_isa); /* LP_ERR_ISA where unsupported; then nothing changes */
+LP_API const char *lp_isa_name(lp_isa); /* "scalar" "avx2" "avx512" "neon", the words of LOGPROB_ISA too */
 
 typedef int32_t lp_dtype;
 enum { LP_F32 = 0, LP_BF16 = 1, LP_F16 = 2 };
@@ -85,20 +94,21 @@ enum { LP_F32 = 0, LP_BF16 = 1, LP_F16 = 2 };
  * Raw logprobs together with the top-k of the processed row are two calls, best row by row while the row is in cache. */
 typedef struct lp_logits {
     const void *data;
-    size_t rows, vocab, stride;            /* stride 0 means vocab */
-    const uint32_t *allowed;               /* [rows, allowed_stride] words, bit (id % 32) of word id / 32; NULL: all */
-    size_t allowed_stride;                 /* words; 0 means ceil(vocab / 32) */
-    const float *row_inv_temperature;      /* [rows]; overrides the scalar; an entry 0 means 1 */
+    size_t rows, vocab, stride;       /* stride 0 means vocab */
+    const uint32_t *allowed;          /* [rows, allowed_stride] words, bit (id % 32) of word id / 32; NULL: all */
+    size_t allowed_stride;            /* words; 0 means ceil(vocab / 32) */
+    const float *row_inv_temperature; /* [rows]; overrides the scalar; an entry 0 means 1 */
     lp_dtype dtype;
-    float inv_temperature;                 /* 0 means 1; NaN, inf or negative: LP_ERR_ARG */
-    float softcap;                         /* 0 means off; NaN, inf or negative: LP_ERR_ARG */
-    uint32_t flags;                        /* 0 */
+    float inv_temperature; /* 0 means 1; NaN, inf or negative: LP_ERR_ARG */
+    float softcap;         /* 0 means off; NaN, inf or negative: LP_ERR_ARG */
+    uint32_t flags;        /* 0 */
     const void *reserved[3];
 } lp_logits;
 
 /* The logits as every other function sees them: widened, capped, scaled and masked, in that order. For tests, and for
  * callers that want the processed row itself. out may be data (f32, same stride). Status: only LP_ERR_ARG. */
-LP_API lp_status lp_transform(const lp_logits *in, float *out /* [rows, out_stride] */, size_t out_stride /* 0: vocab */);
+LP_API lp_status lp_transform(const lp_logits *in, float *out /* [rows, out_stride] */,
+                              size_t out_stride /* 0: vocab */);
 
 /* ---- one result each ---------------------------------------------------------------------------------------------
  * Common to the five. in: [rows, vocab], rows `stride` elements apart. vocab == 0: every row is LP_ERR_EMPTY, and `data`
@@ -136,15 +146,15 @@ LP_API lp_status lp_gather(const lp_logits *in, const int32_t *token /* [rows, n
 /* ---- everything a server's logprobs response needs, from one read of each row -------------------------------------
  * Every member that is NULL is not wanted and not computed; every value has the bits of the single functions above. */
 typedef struct lp_scores {
-    float *logsumexp, *entropy, *max_logit, *log_norm;        /* [rows] */
-    size_t tokens_per_row;                                    /* of token and token_logprob; 0 means 1 */
-    float *token_logprob;                                     /* [rows, tokens_per_row] */
-    int32_t *token_rank;                                      /* [rows], of each row's first token: 1 + count(x' > its) */
-    int32_t *token_rank_ties;                                 /* [rows]: count(x' >= its) */
-    float *top_logprob;                                       /* [rows, top_stride], the first k used; both or neither */
+    float *logsumexp, *entropy, *max_logit, *log_norm; /* [rows] */
+    size_t tokens_per_row;                             /* of token and token_logprob; 0 means 1 */
+    float *token_logprob;                              /* [rows, tokens_per_row] */
+    int32_t *token_rank;                               /* [rows], of each row's first token: 1 + count(x' > its) */
+    int32_t *token_rank_ties;                          /* [rows]: count(x' >= its) */
+    float *top_logprob;                                /* [rows, top_stride], the first k used; both or neither */
     int32_t *top_token;
-    size_t top_stride;                                        /* 0 means k */
-    lp_status *status;                                        /* [rows] */
+    size_t top_stride; /* 0 means k */
+    lp_status *status; /* [rows] */
     void *reserved[4];
 } lp_scores;
 /* Scores each row: see the members of lp_scores.
@@ -158,25 +168,27 @@ LP_API lp_status lp_score(const lp_logits *in, const int32_t *token /* [rows, to
 
 /* ---- a row that arrives in pieces, or lies in shards ---------------------------------------------------------------
  * The state is plain bytes in the caller's memory: copy it, map it, send it. Blocks are cut at absolute ids. */
-#define LP_STREAM_FRAGMENTS 8  /* incomplete blocks that a state holds */
-#define LP_STREAM_RANGES 16    /* ranges of ids, not adjacent, that a state holds */
-#define LP_STREAM_SIZE(k) \
-    ((size_t)512 + ((size_t)(k) * 8 + 63) / 64 * 64 + (size_t)LP_STREAM_FRAGMENTS * LP_BLOCK * 4)
+#define LP_STREAM_FRAGMENTS 8 /* incomplete blocks that a state holds */
+#define LP_STREAM_RANGES 16   /* ranges of ids, not adjacent, that a state holds */
+#define LP_STREAM_SIZE(k) ((size_t)512 + ((size_t)(k)*8 + 63) / 64 * 64 + (size_t)LP_STREAM_FRAGMENTS * LP_BLOCK * 4)
 typedef struct lp_stream lp_stream;
 typedef struct lp_row {
     float logsumexp, entropy, max_logit, log_norm;
-    float token_logprob;                                      /* NaN until the token was pushed */
+    float token_logprob; /* NaN until the token was pushed */
     lp_status status;
     uint64_t count;
     uint64_t reserved[4];
 } lp_row;
-LP_API size_t    lp_stream_size  (size_t k);                  /* 0 on overflow */
-LP_API lp_status lp_stream_init  (void *memory, size_t bytes, size_t k, int32_t first_token, int32_t token /* -1: none */);
-LP_API lp_status lp_stream_check (const void *memory, size_t bytes);       /* before trusting a state from outside */
-LP_API size_t    lp_stream_used  (const lp_stream *);
-LP_API lp_status lp_stream_push  (lp_stream *, const lp_logits *chunk);    /* rows == 1; same dtype and transforms each time */
-LP_API lp_status lp_stream_merge (lp_stream *into, const lp_stream *from); /* disjoint ids, any order */
-LP_API lp_status lp_stream_finish(const lp_stream *, lp_row *, float *top_logprob /* [k] */, int32_t *top_token /* [k] */);
+LP_API size_t lp_stream_size(size_t k); /* 0 on overflow */
+LP_API lp_status lp_stream_init(void *memory, size_t bytes, size_t k, int32_t first_token,
+                                int32_t token /* -1: none */);
+LP_API lp_status lp_stream_check(const void *memory, size_t bytes); /* before trusting a state from outside */
+LP_API size_t lp_stream_used(const lp_stream *);
+LP_API lp_status lp_stream_push(lp_stream *,
+                                const lp_logits *chunk); /* rows == 1; same dtype and transforms each time */
+LP_API lp_status lp_stream_merge(lp_stream *into, const lp_stream *from); /* disjoint ids, any order */
+LP_API lp_status lp_stream_finish(const lp_stream *, lp_row *, float *top_logprob /* [k] */,
+                                  int32_t *top_token /* [k] */);
 
 /* ---- partial sets: the k log-probabilities that an API returned ------------------------------------------------------
  * Entries are log-probabilities of different tokens at one position: a token listed twice is counted twice, which is the
@@ -189,7 +201,10 @@ LP_API lp_status lp_stream_finish(const lp_stream *, lp_row *, float *top_logpro
 #define LP_MASS_EXCESS 0.0009765625 /* 2^-10 */
 
 /* The mass of a set: kept = sum of e^logprob, log_kept = ln kept, tail = 1 - kept. `reserved` is written as 0. */
-typedef struct lp_mass { double log_kept, kept, tail; double reserved[2]; } lp_mass;
+typedef struct lp_mass {
+    double log_kept, kept, tail;
+    double reserved[2];
+} lp_mass;
 
 /* Renormalises a partial set, and tells how much of the whole it holds.
  *     out[i] = logprob[i] - ln(sum over j of e^logprob[j])
@@ -210,7 +225,7 @@ typedef struct lp_mass { double log_kept, kept, tail; double reserved[2]; } lp_m
  * Status: LP_OK; LP_ERR_ARG (logprob NULL with n > 0; more than LP_MASS_EXCESS above 1); LP_ERR_NAN, LP_ERR_INF,
  * LP_ERR_EMPTY as above.
  * Source: the largest entry is held out, 1 - kept = -expm1(largest) - sum of the others, all sums exact. */
-LP_API lp_status lp_renormalize   (const float *logprob, size_t n, float *out, lp_mass *mass);
+LP_API lp_status lp_renormalize(const float *logprob, size_t n, float *out, lp_mass *mass);
 
 /* Pools entries that mean the same ("yes", " Yes", "YES") into one logprob for each label.
  *     out[l] = ln(sum over i with label[i] == l of e^logprob[i])
@@ -227,8 +242,8 @@ LP_API lp_status lp_renormalize   (const float *logprob, size_t n, float *out, l
  * LP_MASS_EXCESS above 1); LP_ERR_NAN, LP_ERR_INF.
  * To normalise over the labels, give out to lp_renormalize; the complement of one answer (1 - p) is the tail of lp_renormalize
  * over the entries that spell it. */
-LP_API lp_status lp_label_logprob (const float *logprob, const int32_t *label /* [n], < 0: none */, size_t n, size_t labels,
-                                   float *out /* [labels] */);
+LP_API lp_status lp_label_logprob(const float *logprob, const int32_t *label /* [n], < 0: none */, size_t n,
+                                  size_t labels, float *out /* [labels] */);
 
 /* Sharp bounds of the entropy of a whole distribution of which the n largest logprobs are known.
  *     lower = K + m c + r,  upper = K + tail ln((vocab - n) / tail)
@@ -258,7 +273,7 @@ LP_API lp_status lp_partial_entropy(const float *logprob, size_t n, size_t vocab
  * Accuracy: 0.5 ulp for every float from -105 to 0, subnormal results included (exhaustive); 0.5 + 2^-27 ulp proven.
  * Aliasing: prob == logprob is allowed, no other overlap. Alignment: that of float. Reentrant; any thread.
  * Status: LP_OK; LP_ERR_ARG (a NULL with n > 0); LP_ERR_NAN, LP_ERR_INF. */
-LP_API lp_status lp_exp           (const float *logprob, size_t n, float *prob);
+LP_API lp_status lp_exp(const float *logprob, size_t n, float *prob);
 
 /* ---- sequences ------------------------------------------------------------------------------------------------------
  * Sequence i is rows offset[i] .. offset[i+1]-1. Rows not kept, or outside every sequence, are never read. Empty: logprob 0,
@@ -279,7 +294,7 @@ typedef struct lp_sequence {
     double logprob, mean, perplexity;
     uint64_t tokens, argmin;
     float min;
-    int32_t greedy;                        /* every kept token is its row's top-1 (lowest id on ties); -1: not known */
+    int32_t greedy; /* every kept token is its row's top-1 (lowest id on ties); -1: not known */
     lp_status status;
     int32_t reserved[5];
 } lp_sequence;
@@ -293,8 +308,8 @@ typedef struct lp_sequence {
  * Aliasing: none. Alignment: that of each type. Reentrant; any thread; sequences may be split over threads.
  * Status: LP_OK; LP_ERR_ARG (NULL offset, out or token_logprob, decreasing offsets); LP_ERR_NAN, LP_ERR_INF of the first bad
  * sequence. */
-LP_API lp_status lp_sequence_sum  (const float *token_logprob, const uint8_t *keep /* or NULL */, const size_t *offset /* [n+1] */,
-                                   size_t n, lp_sequence *out /* [n] */);
+LP_API lp_status lp_sequence_sum(const float *token_logprob, const uint8_t *keep /* or NULL */,
+                                 const size_t *offset /* [n+1] */, size_t n, lp_sequence *out /* [n] */);
 
 /* Scores sequences from their logits: one read of each kept row, nothing of size rows is needed.
  * As lp_sequence_sum on lp_score's token logprobs, bit for bit, and greedy is known.
@@ -306,12 +321,13 @@ LP_API lp_status lp_sequence_sum  (const float *token_logprob, const uint8_t *ke
  * Status: LP_OK; LP_ERR_ARG (what makes lp_score's `in` wrong; NULL token, offset or out; offsets decreasing or above rows);
  * LP_ERR_NAN, LP_ERR_INF, LP_ERR_EMPTY, LP_ERR_TOKEN of the first bad sequence. */
 LP_API lp_status lp_sequence_score(const lp_logits *in, const int32_t *token /* [rows] */, const uint8_t *keep,
-                                   const size_t *offset, size_t n, lp_sequence *out, float *token_logprob /* [rows] or NULL */);
+                                   const size_t *offset, size_t n, lp_sequence *out,
+                                   float *token_logprob /* [rows] or NULL */);
 
 /* ---- two models on the same positions ---------------------------------------------------------------------------------- */
-typedef struct lp_divergence {             /* all [rows] */
+typedef struct lp_divergence { /* all [rows] */
     double *kl, *reverse_kl, *cross_entropy;
-    float *max_abs_diff;                   /* of logprobs; -inf against -inf is 0 */
+    float *max_abs_diff; /* of logprobs; -inf against -inf is 0 */
     float *p_token_logprob, *q_token_logprob;
     int32_t *p_top, *q_top;
     lp_status *status;

@@ -156,7 +156,7 @@ def main():
 
     low, high = edge(-80.0, -100.0), edge(80.0, 100.0)
     print("/* SPDX-License-Identifier: MIT OR Apache-2.0 */")
-    print("/* Constants of the hot loop's exp. Made by scripts/derive_constants.py: change that, not this. */")
+    print("/* Constants of the hot loop's exp. Made by scripts/derive_constants.py: change that, not this. */\n/* clang-format off */")
     print("#ifndef LP_CORE_CONSTANTS_H\n#define LP_CORE_CONSTANTS_H\n")
     print("/* 8 / ln 2 and ln 2 / 8 in units of 2^-22, the ulp of [2, 4); 2 + 127 * 8 units */")
     print(f"#define EXP_LOG2E {hexf(log2e)}")

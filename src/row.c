@@ -89,7 +89,8 @@ row_result row_finish(const row *r)
     }
     int64_t k;
     double top = row_exp_parts(r->max, &k);
-    int alone = r->s.top == LP_ACC_EMPTY; /* a row of one block needs no accumulator: one number comes out as it went in */
+    int alone =
+        r->s.top == LP_ACC_EMPTY; /* a row of one block needs no accumulator: one number comes out as it went in */
     acc s = r->s;
     if (!alone) {
         acc_add(&s, r->rest.s, r->rest.k);

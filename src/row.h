@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 typedef struct block_sum {
-    double s;  /* sum of e^x is s * 2^k */
-    double q;  /* sum of e^x (x - m) is q * 2^k; only where the entropy is wanted */
+    double s; /* sum of e^x is s * 2^k */
+    double q; /* sum of e^x (x - m) is q * 2^k; only where the entropy is wanted */
     int64_t k;
     float m; /* a maximum: the reference of q */
     float unused;

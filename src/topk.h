@@ -39,7 +39,7 @@ static inline float topk_key_logit(uint64_t key)
 
 static inline int32_t topk_key_id(uint64_t key)
 {
-    return (int32_t)~(uint32_t)key;
+    return (int32_t) ~(uint32_t)key;
 }
 
 void topk_init(topk *t, void *logit, void *id, size_t k);

@@ -62,8 +62,7 @@ LP_INLINE vf v_exp_table(vf t)
     static const uint32_t table[8] = EXP_TABLE;
     __m256i entries = _mm256_loadu_si256((const __m256i *)table);
     __m256i b = _mm256_castps_si256(t);
-    return _mm256_castsi256_ps(
-        _mm256_add_epi32(_mm256_slli_epi32(b, 20), _mm256_permutevar8x32_epi32(entries, b)));
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32(b, 20), _mm256_permutevar8x32_epi32(entries, b)));
 }
 LP_INLINE vu v_bits_zero(void)
 {

@@ -62,8 +62,7 @@ LP_INLINE vf v_exp_table(vf t)
     static const uint32_t table[8] = EXP_TABLE;
     __m512i entries = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)table));
     __m512i b = _mm512_castps_si512(t);
-    return _mm512_castsi512_ps(
-        _mm512_add_epi32(_mm512_slli_epi32(b, 20), _mm512_permutexvar_epi32(b, entries)));
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_slli_epi32(b, 20), _mm512_permutexvar_epi32(b, entries)));
 }
 
 /* e^x for the fast path by vscalef, which writes the exponent in one operation where shift and add are two. It floors its
@@ -99,8 +98,7 @@ LP_INLINE int v_bits_test(vu acc, uint32_t mask)
 }
 LP_INLINE vf v_copysign(vf magnitude, vf sign)
 {
-    return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_set1_epi32(0x7FFFFFFF),
-                                                         _mm512_castps_si512(magnitude),
+    return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_set1_epi32(0x7FFFFFFF), _mm512_castps_si512(magnitude),
                                                          _mm512_castps_si512(sign), 0xCA));
 }
 LP_INLINE vf v_where_ge(vf a, vf b, vf yes, vf no)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Constants of the hot loop's exp. Made by scripts/derive_constants.py: change that, not this. */
+/* clang-format off */
 #ifndef LP_CORE_CONSTANTS_H
 #define LP_CORE_CONSTANTS_H
 

@@ -48,8 +48,8 @@ LP_INLINE uint32_t mask_bits(const uint32_t *words, size_t bit, size_t n)
 }
 
 /* whole sets of 32 elements of one kind of source; the conditions are constants of the caller's */
-LP_INLINE void prepare_sets(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit, int dtype,
-                            int capped, int scaled, int masked)
+LP_INLINE void prepare_sets(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit,
+                            int dtype, int capped, int scaled, int masked)
 {
     const vf cap = v_set1(from->softcap), scale = v_set1(from->scale), absent = v_set1(-__builtin_inff());
     for (size_t i = 0; i < sets * LP_LANES; i += LP_LANES) {
@@ -70,7 +70,8 @@ LP_INLINE void prepare_sets(float *out, const unsigned char *data, size_t sets, 
     }
 }
 
-LP_INLINE void prepare_dtype(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit, int dtype)
+LP_INLINE void prepare_dtype(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit,
+                             int dtype)
 {
     if (from->softcap != 0) {
         prepare_sets(out, data, sets, from, bit, dtype, 1, 1, from->allowed != NULL);

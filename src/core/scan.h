@@ -47,8 +47,8 @@ typedef struct scan_state {
 } scan_state;
 
 /* most blocks end here or in the first lines of the next function: nothing new in them */
-LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, vf peak, raw_sum *raw,
-                         const block_sum *full, size_t offset, size_t n, int32_t first)
+LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, vf peak,
+                         raw_sum *raw, const block_sum *full, size_t offset, size_t n, int32_t first)
 {
     bound_update(&st->max, job->row->max);
     if (peak_reaches(peak, st->max.e)) {
@@ -124,8 +124,8 @@ static __attribute__((noinline)) void scan_careful(scan *job, scan_state *st, co
     }
 }
 
-LP_INLINE void scan_block(scan *job, scan_state *st, const float *x, size_t offset, size_t n, int32_t first, int full_size,
-                          int entropy)
+LP_INLINE void scan_block(scan *job, scan_state *st, const float *x, size_t offset, size_t n, int32_t first,
+                          int full_size, int entropy)
 {
     block_groups g;
     group_sums sums;
@@ -173,8 +173,8 @@ LP_INLINE const float *block_at(const source *from, size_t offset, size_t n, flo
 enum { ALLOWS_SOME, ALLOWS_ALL, SCANNED };
 
 /* A block under a mask. Where the mask allows little, only that is read, and the block is done. */
-static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, const source *from, size_t offset, size_t n,
-                                                  int32_t first)
+static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, const source *from, size_t offset,
+                                                  size_t n, int32_t first)
 {
     size_t bit = from->allowed_bit + offset, width = source_width(from), whole = (n + 63) / 64 * 64;
     uint64_t words[LP_BLOCK_SIZE / 64];
@@ -213,7 +213,8 @@ static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, con
     source packed = *from;
     packed.data = raw;
     packed.allowed = NULL;
-    prepare(p.x, &packed, (p.n + LP_LANES - 1) / LP_LANES * LP_LANES); /* what lies behind the last one is not looked at */
+    prepare(p.x, &packed,
+            (p.n + LP_LANES - 1) / LP_LANES * LP_LANES); /* what lies behind the last one is not looked at */
     scan_picks(job, st, &p, offset, n, first);
     return SCANNED;
 }

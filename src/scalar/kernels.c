@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The kernels of src/core, compiled for scalar. */
 #include "scalar/lanes.h"
+
 #include "core/scan.h"
 #include "logprob.h"
 
