@@ -21,10 +21,12 @@
 #define row_sum lp_internal_row_sum
 #define size_product lp_internal_size_product
 #define slot_part lp_internal_slot_part
+#define slot_put lp_internal_slot_put
 #define state_coverage lp_internal_state_coverage
 #define state_holds lp_internal_state_holds
 #define state_top lp_internal_state_top
 #define state_used lp_internal_state_used
+#define stream_weight lp_internal_stream_weight
 #define top_sum lp_internal_top_sum
 #define topk_init lp_internal_topk_init
 #define topk_offer lp_internal_topk_offer

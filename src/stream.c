@@ -1,9 +1,576 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Streams: not in this version yet. */
-#include "logprob.h"
-size_t lp_stream_size(size_t k){(void)k;return 0;}
-lp_status lp_stream_init(void *memory, size_t bytes, size_t k, int32_t first_token, int32_t token){(void)memory;(void)bytes;(void)k;(void)first_token;(void)token;return LP_ERR_ISA;}
-lp_status lp_stream_check(const void *memory, size_t bytes){(void)memory;(void)bytes;return LP_ERR_ISA;}
-lp_status lp_stream_push(lp_stream *s, const lp_logits *chunk){(void)s;(void)chunk;return LP_ERR_ISA;}
-lp_status lp_stream_merge(lp_stream *into, const lp_stream *from){(void)into;(void)from;return LP_ERR_ISA;}
-lp_status lp_stream_finish(const lp_stream *s, lp_row *r, float *a, int32_t *b){(void)s;(void)r;(void)a;(void)b;return LP_ERR_ISA;}
+/* Streams: a row that arrives in pieces or lies in shards, with the bits of one call over the whole row.
+ *
+ * The kernels cut rows into blocks at absolute ids, and sums of blocks add up in any order. So whole blocks of a chunk go
+ * through the kernel where they lie, and the logits of a block that is not complete wait in a slot of the state. */
+#include "fpenv.h"
+#include "stream_state.h"
+#include <math.h>
+
+size_t lp_stream_size(size_t k)
+{
+    return k > (SIZE_MAX / 2 - LP_STREAM_SIZE(0)) / 8 - 8 ? 0 : LP_STREAM_SIZE(k);
+}
+
+lp_status lp_stream_init(void *memory, size_t bytes, size_t k, int32_t first_token, int32_t token)
+{
+    size_t size = lp_stream_size(k);
+    if (memory == NULL || size == 0 || first_token < 0) {
+        return LP_ERR_ARG;
+    }
+    if (bytes < size) {
+        return LP_ERR_SPACE;
+    }
+    state *s = memory;
+    row fresh;
+    row_init(&fresh, 1);
+    memset(s, 0, slots_at(k));
+    s->magic = STREAM_MAGIC;
+    s->byte_order = STREAM_BYTE_ORDER;
+    s->numerics = LP_NUMERICS;
+    s->layout = STREAM_LAYOUT;
+    s->block = LP_BLOCK;
+    s->size = size;
+    s->k = k;
+    s->first_token = first_token;
+    s->token = token < 0 ? -1 : token;
+    s->flags = STREAM_SORTED;
+    memcpy(s->row, &fresh, sizeof fresh);
+    s->row_sum = row_sum(s);
+    s->top_sum = top_sum(s);
+    head_close(s);
+    return LP_OK;
+}
+
+lp_status lp_stream_check(const void *memory, size_t bytes)
+{
+    const state *s = memory;
+    if (s == NULL) {
+        return LP_ERR_ARG;
+    }
+    if (bytes < sizeof *s || !head_holds(s) || bytes < s->size) {
+        return LP_ERR_STATE;
+    }
+    fp_state fp = fp_enter();
+    int holds = state_holds(s);
+    fp_leave(fp);
+    return holds ? LP_OK : LP_ERR_STATE;
+}
+
+size_t lp_stream_used(const lp_stream *stream)
+{
+    const state *s = (const state *)stream;
+    if (s == NULL || !head_holds(s)) {
+        return 0;
+    }
+    const coverage c = state_coverage(s);
+    return state_used(s, &c);
+}
+
+/* ---- the row and the list, out of the state and back --------------------------------------------------------------- */
+
+typedef struct work {
+    const kernels *kernel;
+    row row;
+    topk top, before;
+    scan job;
+} work;
+
+/* 0 where the row was damaged, or the list's length. The entries can do no harm: merge, finish and check look at them. */
+static int work_begin(work *w, state *s)
+{
+    uint64_t sum = words_copy((unsigned char *)&w->row, s->row, sizeof w->row / 8);
+    if (s->row_sum != sum || s->top_n > s->k) {
+        return 0;
+    }
+    w->top = state_top(s, state_list(s), state_list(s) + (size_t)s->k * sizeof(float));
+    w->before = w->top;
+    scan job = {&w->row, s->k == 0 ? NULL : &w->top, 0, 0, 0, 0};
+    w->job = job;
+    return 1;
+}
+
+static void work_end(work *w, state *s)
+{
+    const topk *now = &w->top, *before = &w->before;
+    w->row.wide_hint = 0;
+    s->row_sum = words_copy(s->row, (const unsigned char *)&w->row, sizeof w->row / 8);
+    /* whatever comes into the list, without anything being driven out of it or into another place, changes one of these */
+    if (now->n != before->n || now->sorted != before->sorted || now->limit_id != before->limit_id ||
+        now->limit != before->limit) {
+        s->top_n = (uint32_t)now->n;
+        s->flags = (s->flags & ~(uint32_t)STREAM_SORTED) | (now->sorted ? STREAM_SORTED : 0);
+        s->top_sum = top_sum(s);
+    }
+}
+
+/* logits that are f32 and final already */
+static source plain_source(const unsigned char *logits)
+{
+    source s = {logits, NULL, 0, 1, 0, LP_F32, 1};
+    return s;
+}
+
+static void work_slot(work *w, const unsigned char *slot, size_t n, int32_t block)
+{
+    source from = plain_source(slot);
+    w->kernel->scan(&w->job, &from, n, block * LP_BLOCK);
+}
+
+/* ---- push ----------------------------------------------------------------------------------------------------------- */
+
+/* copies logits to their place from offset `at` of a slot on; returns their part of its sum */
+static uint64_t copy_logits(const kernels *kernel, unsigned char *slot, size_t at, const source *from, size_t n)
+{
+    enum { PIECE = 256 };
+    float logits[PIECE];
+    unsigned char *to = slot + at * sizeof *logits;
+    uint64_t sum = 0;
+    if (from->plain) {
+        return slot_put(to, from->data, at, n);
+    }
+    for (size_t i = 0; i < n; i += PIECE) {
+        size_t piece = n - i < PIECE ? n - i : PIECE;
+        source part = source_at(from, i);
+        kernel->prepare(logits, &part, piece);
+        sum += slot_put(to + i * sizeof *logits, (const unsigned char *)logits, at + i, piece);
+    }
+    return sum;
+}
+
+/* the last slot, a new one where the logit at `end` is the first of its block */
+static size_t open_slot(state *s, int32_t end)
+{
+    size_t offset = (size_t)(end % LP_BLOCK);
+    if (offset != 0 && s->ranges != 0) {
+        return s->slots - 1;
+    }
+    memset(state_slot(s, s->slots), 0, offset * sizeof(float));
+    return s->slots++; /* the sum of a slot that is not in use is 0 */
+}
+
+/* n logits of one block, from `end` on, into its slot; runs the slot where that makes it complete */
+static void append(work *w, state *s, const source *from, size_t n, int32_t end)
+{
+    size_t offset = (size_t)(end % LP_BLOCK), slot = open_slot(s, end);
+    uint64_t part = copy_logits(w->kernel, state_slot(s, slot), offset, from, n);
+    if (offset + n == LP_BLOCK && s->first_token <= end - (int32_t)offset) {
+        work_slot(w, state_slot(s, slot), LP_BLOCK, end / LP_BLOCK);
+        s->slots = (uint32_t)slot;
+        s->slot_sum[slot] = 0;
+    } else {
+        s->slot_sum[slot] += part;
+    }
+}
+
+/* all n logits of a chunk, from the id `end` on */
+static void take(work *w, state *s, const source *from, size_t n, int32_t end)
+{
+    for (size_t i = 0; i < n;) {
+        int32_t id = end + (int32_t)i;
+        size_t offset = (size_t)(id % LP_BLOCK), rest = n - i, piece = LP_BLOCK - offset;
+        source part = source_at(from, i);
+        if (offset == 0 && rest >= LP_BLOCK) {
+            piece = rest - rest % LP_BLOCK;
+            w->kernel->scan(&w->job, &part, piece, id);
+        } else {
+            piece = rest < piece ? rest : piece;
+            append(w, s, &part, piece, id);
+        }
+        /* so that the next slot is found to be a new one, or not */
+        s->range[0].begin = s->first_token;
+        s->range[0].end = id + (int32_t)piece;
+        s->ranges = 1;
+        i += piece;
+    }
+    if (s->token >= end && (size_t)(s->token - end) < n) {
+        s->token_logit = float_to_bits(logits_at(w->kernel, from, s->token - end));
+    }
+}
+
+static uint32_t zero_bits(float x)
+{
+    return (float_to_bits(x) << 1) == 0 ? 0 : float_to_bits(x);
+}
+
+/* the form of the first logits is that of the stream; 0 where this one differs */
+static int form_fits(state *s, const source *from)
+{
+    uint32_t masked = from->allowed != NULL ? STREAM_MASKED : 0;
+    if (!(s->flags & STREAM_FORM)) {
+        s->flags |= STREAM_FORM | masked | (from->plain ? STREAM_PLAIN : 0);
+        s->dtype = from->dtype;
+        s->scale = float_to_bits(from->scale);
+        s->softcap = zero_bits(from->softcap);
+    }
+    return s->dtype == from->dtype && (s->flags & STREAM_MASKED) == masked && s->scale == float_to_bits(from->scale) &&
+           s->softcap == zero_bits(from->softcap);
+}
+
+/* n logits of the stream's form */
+static lp_status push_source(state *s, const source *from, size_t n)
+{
+    int32_t end = s->ranges == 0 ? s->first_token : s->range[0].end;
+    int reaches = n >= LP_BLOCK - (size_t)(end % LP_BLOCK); /* the end of a block, at least */
+    work w;
+    w.kernel = dispatch();
+    if (reaches && !work_begin(&w, s)) {
+        return LP_ERR_STATE;
+    }
+    take(&w, s, from, n, end);
+    if (reaches) {
+        work_end(&w, s);
+    }
+    head_close(s);
+    return LP_OK;
+}
+
+/* whether a chunk is one row of plain f32 logits, as far as its members tell at a glance */
+static inline int is_simple(const lp_logits *c)
+{
+    const float one = 1;
+    uint32_t scale = float_to_bits(c->inv_temperature);
+    uintptr_t pointers = (uintptr_t)c->allowed | (uintptr_t)c->row_inv_temperature | (uintptr_t)c->reserved[0] |
+                         (uintptr_t)c->reserved[1] | (uintptr_t)c->reserved[2];
+    uint32_t others = (uint32_t)c->dtype | float_to_bits(c->softcap) | c->flags;
+    return (pointers | others | c->allowed_stride | (c->rows ^ 1)) == 0 &&
+           (scale == 0 || scale == float_to_bits(one)) && (c->stride == 0 || c->stride >= c->vocab) && c->data != NULL;
+}
+
+/* A few simple logits that complete no block and are not the token: nothing but a copy, and the sums brought up to date.
+ * Of the state, what is used here is verified. Damage to the rest stays to be found, for `sum` only takes on differences.
+ * Returns 0, with nothing changed, where there is more to do. */
+static inline int push_few(state *s, const lp_logits *chunk)
+{
+    uint64_t counts = load_u64(&s->flags), range = load_u64(&s->range[0]), rest = s->hot - hot_sum(s, counts, range);
+    uint32_t end = (uint32_t)s->range[0].end, token = (uint32_t)s->token, flags = s->flags | STREAM_SORTED;
+    size_t n = chunk->vocab, offset = end % LP_BLOCK, begins = offset == 0, slot = s->slots - 1 + begins;
+    if (flags != (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) || n >= LP_BLOCK - offset || n == 0 || token - end < n ||
+        rest != 0 || slot > 1) {
+        return 0;
+    }
+    unsigned char *to = state_slot(s, slot) + offset * sizeof(float);
+    uint64_t part = n == SLOT_CELL && offset % SLOT_CELL == 0
+                        ? cell_put(to, chunk->data) * stream_weight[offset / SLOT_CELL]
+                        : slot_put(to, chunk->data, offset, n);
+    /* words are written whole: written by halves, they would be slow to read back */
+    const uint64_t grown = range + second_half((uint32_t)n), begun = counts + second_half((uint32_t)begins);
+    s->slot_sum[slot] += part;
+    memcpy(&s->range[0], &grown, sizeof grown);
+    memcpy(&s->flags, &begun, sizeof begun);
+    s->sum += part * stream_weight[SUM_SLOTS + slot] + (grown - range) * stream_weight[SUM_RANGES] +
+              (begun - counts) * stream_weight[SUM_COUNTS];
+    s->hot = hot_sum(s, begun, grown);
+    return 1;
+}
+
+/* any chunk */
+static lp_status push_any(state *s, const lp_logits *chunk)
+{
+    if (logits_check(chunk) != LP_OK || chunk->rows > 1) {
+        return LP_ERR_ARG;
+    }
+    if (!head_holds(s) || (s->flags & STREAM_MERGED)) {
+        return LP_ERR_STATE;
+    }
+    if (chunk->rows == 0 || chunk->vocab == 0) {
+        return LP_OK;
+    }
+    int32_t end = s->ranges == 0 ? s->first_token : s->range[0].end;
+    source from = logits_row(chunk, 0);
+    int fits = chunk->vocab <= (size_t)(INT32_MAX - end) && form_fits(s, &from);
+    return fits ? push_source(s, &from, chunk->vocab) : LP_ERR_ARG;
+}
+
+static __attribute__((noinline)) lp_status push_many(state *s, const lp_logits *chunk, int simple)
+{
+    lp_status status;
+    uint32_t flags = s->flags | STREAM_SORTED;
+    fp_state fp = fp_enter();
+    if (simple && flags == (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) && head_holds(s) &&
+        chunk->vocab <= (size_t)(INT32_MAX - s->range[0].end)) {
+        const source from = plain_source(chunk->data);
+        status = push_source(s, &from, chunk->vocab);
+    } else {
+        status = push_any(s, chunk);
+    }
+    fp_leave(fp);
+    return status;
+}
+
+lp_status lp_stream_push(lp_stream *stream, const lp_logits *chunk)
+{
+    state *s = (state *)stream;
+    if (s == NULL || chunk == NULL) {
+        return LP_ERR_ARG;
+    }
+    int simple = is_simple(chunk);
+    return simple && push_few(s, chunk) ? LP_OK : push_many(s, chunk, simple);
+}
+
+/* ---- merge ---------------------------------------------------------------------------------------------------------- */
+
+/* The ranges of both, in order and with those that touch joined. LP_ERR_STATE where they overlap. */
+static lp_status join_ranges(coverage *all, const coverage *a, const coverage *b)
+{
+    id_range joined[2 * LP_STREAM_RANGES];
+    size_t n = 0;
+    for (size_t i = 0, j = 0; i < a->ranges || j < b->ranges;) {
+        int first = j == b->ranges || (i < a->ranges && a->range[i].begin < b->range[j].begin);
+        id_range next = first ? a->range[i++] : b->range[j++];
+        if (n > 0 && next.begin < joined[n - 1].end) {
+            return LP_ERR_STATE;
+        }
+        if (n > 0 && next.begin == joined[n - 1].end) {
+            joined[n - 1].end = next.end;
+        } else {
+            joined[n++] = next;
+        }
+    }
+    all->ranges = n;
+    all->slots = n > LP_STREAM_RANGES ? 0 : partial_blocks(joined, n, all->block, LP_STREAM_FRAGMENTS);
+    if (n > LP_STREAM_RANGES || all->slots > LP_STREAM_FRAGMENTS) {
+        return LP_ERR_SPACE;
+    }
+    memset(all->range, 0, sizeof all->range);
+    memcpy(all->range, joined, n * sizeof *joined);
+    return LP_OK;
+}
+
+/* the index of a block's slot, or the number of slots */
+static size_t find_slot(const coverage *c, int32_t block)
+{
+    size_t i = 0;
+    while (i < c->slots && c->block[i] != block) {
+        i++;
+    }
+    return i;
+}
+
+/* writes those logits of a block that `c` has into a slot that may have others */
+static void copy_parts(unsigned char *to, const unsigned char *from, const coverage *c, int32_t block)
+{
+    for (size_t r = 0; r < c->ranges; r++) {
+        id_range part = range_in_block(c->range[r], block);
+        if (part.begin < part.end) {
+            size_t at = (size_t)part.begin * sizeof(float);
+            memcpy(to + at, from + at, (size_t)(part.end - part.begin) * sizeof(float));
+        }
+    }
+}
+
+/* Blocks that lie in slots of both: into's slot takes from's logits, and leaves where that completes it. */
+static void join_slots(work *w, state *into, coverage *own, const state *from, const coverage *other,
+                       const coverage *all)
+{
+    for (size_t i = 0; i < other->slots; i++) {
+        int32_t block = other->block[i];
+        size_t at = find_slot(own, block);
+        if (at == own->slots) {
+            continue;
+        }
+        copy_parts(state_slot(into, at), state_slot_read(from, i), other, block);
+        into->slot_sum[at] += from->slot_sum[i];
+        if (find_slot(all, block) == all->slots) {
+            work_slot(w, state_slot(into, at), LP_BLOCK, block);
+            own->slots--;
+            for (size_t j = at; j < own->slots; j++) {
+                memcpy(state_slot(into, j), state_slot(into, j + 1), LP_BLOCK * sizeof(float));
+                into->slot_sum[j] = into->slot_sum[j + 1];
+                own->block[j] = own->block[j + 1];
+            }
+        }
+    }
+}
+
+/* Blocks that lie in slots of `from` alone go in between into's, from the back. */
+static void insert_slots(state *into, const coverage *own, const state *from, const coverage *other,
+                         const coverage *all)
+{
+    size_t kept = own->slots;
+    for (size_t i = all->slots; i > 0; i--) {
+        int32_t block = all->block[i - 1];
+        unsigned char *to = state_slot(into, i - 1);
+        if (kept == i) {
+            break; /* the rest lies where it should */
+        }
+        if (kept > 0 && own->block[kept - 1] == block) {
+            memcpy(to, state_slot(into, kept - 1), LP_BLOCK * sizeof(float));
+            into->slot_sum[i - 1] = into->slot_sum[kept - 1];
+            kept--;
+        } else {
+            size_t at = find_slot(other, block);
+            memset(to, 0, LP_BLOCK * sizeof(float));
+            copy_parts(to, state_slot_read(from, at), other, block);
+            into->slot_sum[i - 1] = from->slot_sum[at];
+        }
+    }
+}
+
+/* offers from's list to into's */
+static void join_tops(topk *into, const state *from)
+{
+    enum { PIECE = 256 };
+    uint64_t key[PIECE], scratch[PIECE];
+    const unsigned char *logit = state_list_read(from), *id = logit + (size_t)from->k * sizeof(float);
+    for (size_t i = 0; i < from->top_n;) {
+        size_t n = 0;
+        for (; n < PIECE && i < from->top_n; n++, i++) {
+            float x;
+            int32_t token;
+            memcpy(&x, logit + i * sizeof x, sizeof x);
+            memcpy(&token, id + i * sizeof token, sizeof token);
+            key[n] = topk_key(x, token);
+        }
+        topk_offer(into, key, scratch, n);
+    }
+}
+
+static int forms_agree(const state *a, const state *b)
+{
+    return !(a->flags & b->flags & STREAM_FORM) || (a->scale == b->scale && a->softcap == b->softcap);
+}
+
+static lp_status merge_within(state *into, const state *from)
+{
+    if (!state_holds(into) || !state_holds(from) || into->k != from->k || into->token != from->token ||
+        !forms_agree(into, from)) {
+        return LP_ERR_STATE;
+    }
+    coverage own = state_coverage(into), all;
+    const coverage other = state_coverage(from);
+    lp_status status = join_ranges(&all, &own, &other);
+    if (status != LP_OK) {
+        return status;
+    }
+    if (own.slots > 0) { /* what the last slot has not reached yet is not part of the state until now */
+        size_t filled = state_used(into, &own) - slots_at(into->k) - (own.slots - 1) * LP_BLOCK * sizeof(float);
+        memset(state_slot(into, own.slots - 1) + filled, 0, LP_BLOCK * sizeof(float) - filled);
+    }
+    work w = {.kernel = dispatch()};
+    row row_from;
+    work_begin(&w, into);
+    memcpy(&row_from, from->row, sizeof row_from);
+    row_merge(&w.row, &row_from);
+    join_tops(&w.top, from);
+    join_slots(&w, into, &own, from, &other, &all);
+    insert_slots(into, &own, from, &other, &all);
+    memset(&into->slot_sum[all.slots], 0, (LP_STREAM_FRAGMENTS - all.slots) * sizeof *into->slot_sum);
+    memcpy(into->range, all.range, sizeof all.range);
+    into->ranges = (uint32_t)all.ranges;
+    into->slots = (uint32_t)all.slots;
+    into->first_token = into->first_token < from->first_token ? into->first_token : from->first_token;
+    into->token_logit |= from->token_logit; /* one of them has it at most, the other has 0 */
+    if (!(into->flags & STREAM_FORM)) {
+        into->flags |= from->flags & (STREAM_FORM | STREAM_MASKED | STREAM_PLAIN);
+        into->dtype = from->dtype;
+        into->scale = from->scale;
+        into->softcap = from->softcap;
+    }
+    into->flags |= STREAM_MERGED;
+    work_end(&w, into);
+    head_close(into);
+    return LP_OK;
+}
+
+lp_status lp_stream_merge(lp_stream *into, const lp_stream *from)
+{
+    if (into == NULL || from == NULL) {
+        return LP_ERR_ARG;
+    }
+    fp_state fp = fp_enter();
+    lp_status status = merge_within((state *)into, (const state *)from);
+    fp_leave(fp);
+    return status;
+}
+
+/* ---- finish --------------------------------------------------------------------------------------------------------- */
+
+/* a block that is not complete: what is missing is -inf */
+static void finish_slot(work *w, const state *s, const coverage *c, size_t i)
+{
+    const unsigned char *slot = state_slot_read(s, i);
+    int32_t n = 0, missing = 0;
+    for (size_t r = 0; r < c->ranges; r++) {
+        id_range part = range_in_block(c->range[r], c->block[i]);
+        missing += part.begin < part.end ? part.begin - n : 0;
+        n = part.begin < part.end ? part.end : n;
+    }
+    if (missing == 0) {
+        work_slot(w, slot, (size_t)n, c->block[i]);
+        return;
+    }
+    float logits[LP_BLOCK];
+    for (int32_t at = 0; at < n; at++) {
+        logits[at] = -INFINITY;
+    }
+    copy_parts((unsigned char *)logits, slot, c, c->block[i]);
+    work_slot(w, (const unsigned char *)logits, (size_t)n, c->block[i]);
+}
+
+static void finish_top(topk *top, const row_result *result, float *logprob, int32_t *token)
+{
+    size_t n = result->status == LP_OK ? top->n : 0;
+    topk_sort(top);
+    for (size_t i = 0; i < top->k; i++) {
+        float missing = result->status == LP_OK ? -INFINITY : row_nan();
+        logprob[i] = i < n ? row_logprob(logprob[i], result->max_logit, result->log_norm) : missing;
+        token[i] = i < n ? token[i] : -1;
+    }
+}
+
+static int has_token(const coverage *c, int32_t token)
+{
+    for (size_t i = 0; i < c->ranges; i++) {
+        if (token >= c->range[i].begin && token < c->range[i].end) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static lp_status finish_within(const state *s, lp_row *out, float *top_logprob, int32_t *top_token)
+{
+    if (!state_holds(s)) {
+        return LP_ERR_STATE;
+    }
+    const coverage c = state_coverage(s);
+    const size_t k = (size_t)s->k, bytes = s->top_n * sizeof(float);
+    work w = {.kernel = dispatch()};
+    memcpy(&w.row, s->row, sizeof w.row);
+    w.job.row = &w.row;
+    if (k != 0 && top_token != NULL) {
+        memcpy(top_logprob, state_list_read(s), bytes);
+        memcpy(top_token, state_list_read(s) + k * sizeof(float), bytes);
+        w.top = state_top(s, (unsigned char *)top_logprob, (unsigned char *)top_token);
+        w.job.top = &w.top;
+    }
+    for (size_t i = 0; i < c.slots; i++) {
+        finish_slot(&w, s, &c, i);
+    }
+    row_result result = row_finish(&w.row);
+    if (w.job.top != NULL) {
+        finish_top(&w.top, &result, top_logprob, top_token);
+    }
+    lp_row found = {
+        result.logsumexp, result.entropy, result.max_logit, result.log_norm, row_nan(), result.status, 0, {0}};
+    if (result.status == LP_OK && has_token(&c, s->token)) {
+        found.token_logprob = row_logprob(float_of_bits(s->token_logit), result.max_logit, result.log_norm);
+    }
+    for (size_t r = 0; r < c.ranges; r++) {
+        found.count += (uint64_t)(c.range[r].end - c.range[r].begin);
+    }
+    *out = found;
+    return result.status;
+}
+
+lp_status lp_stream_finish(const lp_stream *stream, lp_row *out, float *top_logprob, int32_t *top_token)
+{
+    if (stream == NULL || out == NULL || (top_logprob == NULL) != (top_token == NULL)) {
+        return LP_ERR_ARG;
+    }
+    fp_state fp = fp_enter();
+    lp_status status = finish_within((const state *)stream, out, top_logprob, top_token);
+    fp_leave(fp);
+    return status;
+}

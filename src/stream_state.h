@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The bytes of a stream state: their layout, their checksums, and what makes them valid. docs/streams.md is the layout's
+ * description for those who send it.
+ *
+ *     head (512 bytes) | top-k list: k floats, k ids, zeros up to a multiple of 64 | up to 8 slots of one block each
+ *
+ * A slot keeps the transformed f32 logits of a block that is not complete yet; slots are in the order of their ids. What lies
+ * behind the last logit of the last slot is not part of the state: it is neither set, read nor checked.
+ *
+ * Four sums bind the bytes: one over the row, one over the list, one for each slot, and one over the head, the other three
+ * included. Each changes with any change of one byte. They can be brought up to date by the logits that were added alone. */
+#ifndef LP_STREAM_STATE_H
+#define LP_STREAM_STATE_H
+#include "logits.h"
+#include "names.h"
+
+typedef struct id_range {
+    int32_t begin, end;
+} id_range;
+
+enum {
+    STREAM_MERGED = 1, /* takes no more logits */
+    STREAM_FORM = 2,   /* dtype, scale, softcap, STREAM_MASKED are those of the first logits */
+    STREAM_MASKED = 4,
+    STREAM_SORTED = 8, /* the top-k list is in order */
+    STREAM_PLAIN = 16, /* the form is f32 as it is */
+    STREAM_FLAGS = 31
+};
+
+/* The head, of whole words of 64 bits. Packed and may_alias: it lies at any address, in memory of any type. */
+typedef struct __attribute__((packed, may_alias)) state {
+    uint64_t magic;
+    uint32_t byte_order, numerics;
+    uint32_t layout, block;
+    uint64_t size, k;
+    int32_t first_token, token;
+    uint32_t flags, slots;
+    uint32_t ranges, top_n;
+    int32_t dtype;
+    uint32_t token_logit;    /* the float's bits; 0 until the token is among the ids */
+    uint32_t scale, softcap; /* the floats' bits */
+    uint64_t row_sum, top_sum;
+    uint64_t sum; /* of first_token to top_sum, of the ranges and the sums of the slots in use */
+    uint64_t hot; /* of what a push of a few logits uses */
+    id_range range[LP_STREAM_RANGES];
+    uint64_t slot_sum[LP_STREAM_FRAGMENTS];
+    unsigned char row[160]; /* struct row */
+    unsigned char zero[48];
+} state;
+_Static_assert(sizeof(state) == 512 && sizeof(row) == 160 && sizeof(block_sum) == 32 && sizeof(acc) == 40,
+               "the layout that docs/streams.md describes");
+
+#define STREAM_MAGIC 0x6D61657274733A6CU /* "l:stream" in little-endian bytes */
+#define STREAM_BYTE_ORDER 0x01020304U
+#define STREAM_LAYOUT 1U
+/* the words of `sum`, in this order */
+enum { SUM_FROM = offsetof(state, first_token) / 8, SUM_TO = offsetof(state, sum) / 8, SUM_RANGES = SUM_TO - SUM_FROM };
+enum { SUM_COUNTS = offsetof(state, flags) / 8 - SUM_FROM, SUM_SLOTS = SUM_RANGES + LP_STREAM_RANGES };
+
+/* The weights of sums: powers of an odd number, so that a change of one word by d changes the sum by d times something odd. */
+enum { STREAM_WEIGHTS = 64 };
+extern const uint64_t stream_weight[STREAM_WEIGHTS];
+
+static inline uint64_t load_u64(const void *p)
+{
+    uint64_t x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+static inline uint32_t float_to_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float float_of_bits(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline uint64_t head_sum(const state *s)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    uint64_t sum = 0;
+    for (size_t i = SUM_FROM; i < SUM_TO; i++) {
+        sum += load_u64(p + 8 * i) * stream_weight[i - SUM_FROM];
+    }
+    for (size_t i = 0; i < s->ranges; i++) {
+        sum += load_u64(&s->range[i]) * stream_weight[SUM_RANGES + i];
+    }
+    for (size_t i = 0; i < s->slots; i++) {
+        sum += s->slot_sum[i] * stream_weight[SUM_SLOTS + i];
+    }
+    return sum;
+}
+
+static inline uint64_t rotate(uint64_t x, int by)
+{
+    return x << by | x >> (64 - by);
+}
+
+/* two fields of 32 bits as the one word that they are in memory: added to it, x adds to the second of them */
+static inline uint64_t second_half(uint32_t x)
+{
+    const uint32_t halves[2] = {0, x};
+    return load_u64(halves);
+}
+
+/* of k, first_token and token, flags and slots, and the first range */
+static inline uint64_t hot_sum(const state *s, uint64_t counts, uint64_t range)
+{
+    return s->k + rotate(load_u64(&s->first_token), 17) + rotate(counts, 31) + rotate(range, 47);
+}
+
+/* brings the head's sums up to date */
+static inline void head_close(state *s)
+{
+    s->sum = head_sum(s);
+    s->hot = hot_sum(s, load_u64(&s->flags), load_u64(&s->range[0]));
+}
+
+/* Whether the head is what this library wrote: then its counts are within their bounds. What comes before first_token has
+ * one right value, or two that must agree. */
+static inline int head_holds(const state *s)
+{
+    return s->magic == STREAM_MAGIC && s->byte_order == STREAM_BYTE_ORDER && s->numerics == LP_NUMERICS &&
+           s->layout == STREAM_LAYOUT && s->block == LP_BLOCK && s->size == LP_STREAM_SIZE(s->k) &&
+           s->ranges <= LP_STREAM_RANGES && s->slots <= LP_STREAM_FRAGMENTS && s->sum == head_sum(s) &&
+           s->hot == hot_sum(s, load_u64(&s->flags), load_u64(&s->range[0]));
+}
+
+/* where the slots begin, and so where head and list end */
+static inline size_t slots_at(uint64_t k)
+{
+    return sizeof(state) + ((size_t)k * 8 + 63) / 64 * 64;
+}
+
+static inline unsigned char *state_slot(state *s, size_t i)
+{
+    return (unsigned char *)s + slots_at(s->k) + i * LP_BLOCK * sizeof(float);
+}
+
+static inline const unsigned char *state_slot_read(const state *s, size_t i)
+{
+    return (const unsigned char *)s + slots_at(s->k) + i * LP_BLOCK * sizeof(float);
+}
+
+/* The part of a slot's sum that n logits make from offset `at` on: words of two logits, added up in cells of 64 logits, each
+ * cell with its weight. Parts add up. */
+enum { SLOT_CELL = 64 };
+uint64_t slot_part(const unsigned char *logits, size_t at, size_t n);
+/* the same of logits that are copied to their place */
+uint64_t slot_put(unsigned char *to, const unsigned char *from, size_t at, size_t n);
+
+/* the sum of a cell before its weight */
+static inline uint64_t cell_put(unsigned char *to, const unsigned char *from)
+{
+    typedef uint64_t two_words __attribute__((vector_size(16)));
+    two_words sum = {0, 0}, x;
+    for (size_t i = 0; i < SLOT_CELL * sizeof(float); i += sizeof x) {
+        memcpy(&x, from + i, sizeof x);
+        if (to != NULL) {
+            memcpy(to + i, &x, sizeof x);
+        }
+        sum += x;
+    }
+    return sum[0] + sum[1];
+}
+
+/* copies up to 64 words one by one, for they were written one by one; returns their sum */
+static inline uint64_t words_copy(unsigned char *to, const unsigned char *from, size_t words)
+{
+    uint64_t sum = 0;
+    _Pragma("GCC unroll 20") for (size_t i = 0; i < words; i++)
+    {
+        uint64_t word = load_u64(from + 8 * i);
+        sum += word * stream_weight[i];
+        if (to != NULL) {
+            memcpy(to + 8 * i, &word, sizeof word);
+        }
+    }
+    return sum;
+}
+
+uint64_t row_sum(const state *s);
+uint64_t top_sum(const state *s);
+
+/* the list: k floats, then k ids */
+static inline unsigned char *state_list(state *s)
+{
+    return (unsigned char *)(s + 1);
+}
+
+static inline const unsigned char *state_list_read(const state *s)
+{
+    return (const unsigned char *)(s + 1);
+}
+
+/* the list as the kernels take it, its entries at logit and id: in the state, or a copy */
+topk state_top(const state *s, unsigned char *logit, unsigned char *id);
+
+/* The blocks that the ranges, sorted and apart, cover in part: at most `most`, returns their number or more than `most`. */
+size_t partial_blocks(const id_range *range, size_t ranges, int32_t *block, size_t most);
+
+/* the ids of a range that lie in a block, as offsets in the block; begin >= end: none */
+static inline id_range range_in_block(id_range r, int32_t block)
+{
+    int64_t first = (int64_t)block * LP_BLOCK, begin = r.begin - first, end = r.end - first;
+    id_range part = {(int32_t)(begin < 0          ? 0
+                               : begin > LP_BLOCK ? LP_BLOCK
+                                                  : begin),
+                     (int32_t)(end < 0          ? 0
+                               : end > LP_BLOCK ? LP_BLOCK
+                                                : end)};
+    return part;
+}
+
+/* the ranges, and the blocks that have a slot, as values with an alignment */
+typedef struct coverage {
+    id_range range[LP_STREAM_RANGES];
+    int32_t block[LP_STREAM_FRAGMENTS];
+    size_t ranges, slots;
+} coverage;
+coverage state_coverage(const state *s);
+
+/* the bytes of the state that count: up to the last logit of the last slot */
+size_t state_used(const state *s, const coverage *c);
+
+/* everything that can be verified without knowing how much memory there is; to be called within fp_enter */
+int state_holds(const state *s);
+#endif
