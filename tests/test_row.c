@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* logsumexp, log_softmax and entropy against the high-precision reference, within the bounds that the header
  * publishes. */
+#include "bounds.h"
 #include "forms.h"
 #include "oracle.h"
 #include "rows.h"
@@ -8,13 +9,6 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
-
-/* The published bounds. An ulp is that of the larger of result and exact value. */
-static const double LOGSUMEXP_ULP = 0.5, LOGSUMEXP_ABSOLUTE = 2.8e-7;
-static const double DENSE_ULP = 1.25, DENSE_ABSOLUTE = 2.8e-7; /* the latter times R / (1 + R) */
-static const double TOP_ULP = 5.2;                             /* of the largest, where p >= 0.5 */
-static const double ENTROPY_ULP = 0.5, ENTROPY_RELATIVE = 4e-7;
-static const double SMALLEST_REST = 0x1p-126; /* below it, R counts as 0 */
 
 typedef struct errors {
     worst logsumexp, dense, top, entropy;
@@ -37,8 +31,8 @@ static void check_logsumexp(const place *row, const oracle *o, float got, errors
     const place at = at_function(row, "lp_logsumexp");
     const double ulp = ulp_of_larger((double)got, o->logsumexp);
     const double error = fabs((double)got - o->logsumexp);
-    worst_note(&e->logsumexp, &at, 0, error - LOGSUMEXP_ULP * ulp, (double)got, o->logsumexp);
-    if (!(error <= LOGSUMEXP_ULP * ulp + LOGSUMEXP_ABSOLUTE)) {
+    worst_note(&e->logsumexp, &at, 0, error - BOUND_ROUNDING_ULP * ulp, (double)got, o->logsumexp);
+    if (!(error <= BOUND_ROUNDING_ULP * ulp + BOUND_SUM * o->rest / (1 + o->rest))) {
         fail_at(&at, 0, (double)got, o->logsumexp, "out of bounds");
     }
 }
@@ -46,13 +40,13 @@ static void check_logsumexp(const place *row, const oracle *o, float got, errors
 static void check_entropy(const place *row, const oracle *o, float got, errors *e)
 {
     const place at = at_function(row, "lp_entropy");
-    if (o->rest < SMALLEST_REST * (1 + 1e-6) && got == 0) {
+    if (o->rest < BOUND_REST * (1 + 1e-6) && got == 0) {
         return;
     }
     const double ulp = ulp_of_larger((double)got, o->entropy);
     const double error = fabs((double)got - o->entropy);
-    worst_note(&e->entropy, &at, 0, (error - ENTROPY_ULP * ulp) / o->entropy, (double)got, o->entropy);
-    if (!(error <= ENTROPY_ULP * ulp + ENTROPY_RELATIVE * o->entropy) || signbit(got)) {
+    worst_note(&e->entropy, &at, 0, (error - BOUND_ROUNDING_ULP * ulp) / o->entropy, (double)got, o->entropy);
+    if (!(error <= BOUND_ROUNDING_ULP * ulp + BOUND_ENTROPY * o->entropy) || signbit(got)) {
         fail_at(&at, 0, (double)got, o->entropy, "out of bounds");
     }
 }
@@ -64,17 +58,17 @@ static void check_logprob(const place *row, const oracle *o, size_t i, float x, 
     if (got > 0 || same_bits(got, -0.0f) || isnan(got) || (isinf(got) && exact > -(double)FLT_MAX)) {
         fail_at(&at, i, (double)got, exact, "not a logprob");
     }
-    if (isinf(got) || (o->rest < SMALLEST_REST * (1 + 1e-6) && got == 0)) {
+    if (isinf(got) || (o->rest < BOUND_REST * (1 + 1e-6) && got == 0)) {
         return;
     }
     const double error = fabs((double)got - exact), ulps = error / ulp_of_larger((double)got, exact);
-    const double slack = DENSE_ABSOLUTE * o->rest / (1 + o->rest);
+    const double slack = BOUND_SUM * o->rest / (1 + o->rest);
     const bool top = exact > -0.6931471805599453;
     worst_note(top ? &e->top : &e->dense, &at, i, ulps, (double)got, exact);
-    if (!(error <= DENSE_ULP * ulp_of_larger((double)got, exact) + slack)) {
+    if (!(error <= BOUND_DENSE_ULP * ulp_of_larger((double)got, exact) + slack)) {
         fail_at(&at, i, (double)got, exact, "out of bounds");
     }
-    if (top && !(ulps <= TOP_ULP)) {
+    if (top && !(ulps <= BOUND_TOP_ULP)) {
         fail_at(&at, i, (double)got, exact, "top logprob out of bounds");
     }
 }

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The accuracy that <logprob.h> publishes under "Accuracy", as numbers: what the tests allow. docs/accuracy.md derives them.
+ * An ulp is that of the larger of result and exact value; R is the sum of e^(x - max) over all but one maximum. */
+#ifndef TESTS_BOUNDS_H
+#define TESTS_BOUNDS_H
+
+static const double BOUND_SUM = 2.8e-7; /* relative, of R */
+static const double BOUND_ROUNDING_ULP = 0.5;
+static const double BOUND_DENSE_ULP = 1.25; /* beside BOUND_SUM * R / (1 + R) */
+static const double BOUND_TOP_ULP = 5.2;    /* of a logprob with p >= 0.5 */
+static const double BOUND_ENTROPY = 5.8e-7; /* relative */
+static const double BOUND_REST = 0x1p-126;  /* below it, R counts as 0 */
+#endif
