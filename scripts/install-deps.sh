@@ -26,11 +26,10 @@ packages_of() {
     esac
 }
 
+# A name without an architecture means this machine's; dpkg-query would answer for any.
 installed() {
-    case $(dpkg-query -W -f='${db:Status-Status} ' "$1" 2>/dev/null) in
-    *installed*) return 0 ;;
-    esac
-    return 1
+    dpkg-query -W -f='${db:Status-Status} ${Architecture}\n' "$1" 2>/dev/null |
+        grep -qxE "installed ($([ "$1" != "${1%:*}" ] && echo "${1#*:}" || dpkg --print-architecture)|all)"
 }
 
 as_root() {
