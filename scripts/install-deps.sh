@@ -28,8 +28,12 @@ packages_of() {
 
 # A name without an architecture means this machine's; dpkg-query would answer for any.
 installed() {
+    case $1 in
+    *:*) architecture=${1#*:} ;;
+    *) architecture=$(dpkg --print-architecture) ;;
+    esac
     dpkg-query -W -f='${db:Status-Status} ${Architecture}\n' "$1" 2>/dev/null |
-        grep -qxE "installed ($([ "$1" != "${1%:*}" ] && echo "${1#*:}" || dpkg --print-architecture)|all)"
+        grep -qxE "installed ($architecture|all)"
 }
 
 as_root() {
