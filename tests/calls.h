@@ -13,7 +13,7 @@ typedef struct call {
     void (*run)(const lp_logits *in, uint64_t seed, results *out);
     size_t max_vocab; /* leave larger rows out: they cost more than they show */
     bool by_row;      /* each output has one part for each row, and a batch equals its rows */
-    bool derived;     /* reads no logits itself, but logprobs that another function made of them */
+    bool derived;     /* does not take `in` itself, but its parts, or logprobs that another function made of it */
 } call;
 extern const call calls[];
 extern const size_t call_count;

@@ -49,15 +49,21 @@ static uint64_t digest(const call *c, const form *f, const shape_group *g, resul
     return hash;
 }
 
-/* Calls visit(key, digest) for each line of the file: "function form shapes". */
-static void for_each_digest(void (*visit)(const char *key, uint64_t digest, void *to), void *to)
+/* Calls visit(key, digest) for one line of `step` of the file: "function form shapes". Returns how many it left out. */
+static size_t for_each_digest(size_t step, void (*visit)(const char *key, uint64_t digest, void *to), void *to)
 {
     results r;
     results_init(&r, PLACE_HEAP);
+    size_t line = 0, left_out = 0;
     for (size_t c = 0; c < call_count; c++) {
         for (size_t f = 0; f < form_count; f++) {
             for (size_t g = 0; g < COUNT(groups); g++) {
-                if (groups[g].shape[0] <= calls[c].max_vocab) {
+                if (groups[g].shape[0] > calls[c].max_vocab) {
+                    continue;
+                }
+                if (line++ % step != 0) {
+                    left_out++;
+                } else {
                     char key[120];
                     snprintf(key, sizeof key, "%s %s %s", calls[c].name, forms[f].name, groups[g].name);
                     visit(key, digest(&calls[c], &forms[f], &groups[g], &r), to);
@@ -66,6 +72,7 @@ static void for_each_digest(void (*visit)(const char *key, uint64_t digest, void
         }
     }
     results_free(&r);
+    return left_out;
 }
 
 static void write_digest(const char *key, uint64_t digest, void *to)
@@ -87,7 +94,7 @@ static int update(void)
     }
     fprintf(file, "# Written by test_golden --update. Function, form, shapes, FNV-1a of the result bytes.\n");
     fprintf(file, "LP_NUMERICS %d LP_BLOCK %d\n", LP_NUMERICS, LP_BLOCK);
-    for_each_digest(write_digest, file);
+    for_each_digest(1, write_digest, file);
     return fclose(file) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -134,14 +141,16 @@ START_TEST(digests)
     snprintf(head, sizeof head, "\nLP_NUMERICS %d LP_BLOCK %d\n", LP_NUMERICS, LP_BLOCK);
     ck_assert_msg(strstr(text, head) != NULL, "the digests belong to another LP_NUMERICS or LP_BLOCK");
     comparison c = {.text = text};
-    for_each_digest(compare_digest, &c);
+    /* Emulators take a part; 5 and the lines of a function, 42 or 28, have no common divisor: each form and shape is met. */
+    const size_t left_out = for_each_digest(test_quick() ? 5 : 1, compare_digest, &c);
     fflush(stdout);
     size_t lines = 0;
     for (const char *at = strchr(text + 1, '\n'); at; at = strchr(at + 1, '\n')) {
         lines++;
     }
     ck_assert_msg(c.wrong == 0, "%zu of %zu digests differ on %s", c.wrong, c.lines, lp_isa_name(lp_isa_active()));
-    ck_assert_msg(lines == c.lines + 2, "%zu lines, %zu digests: stale lines, run --update", lines, c.lines);
+    ck_assert_msg(lines == c.lines + left_out + 2, "%zu lines, %zu digests: stale lines, run --update", lines,
+                  c.lines + left_out);
     free(text);
 }
 END_TEST
