@@ -154,7 +154,8 @@ static void exponent_edges(float *x, size_t n, rng *r)
         if (i % LP_BLOCK == 0 || level < -50) {
             x[i] = level + rng_bell(r) * 0.25f;
         } else {
-            x[i] = level - rng_unit(r) * (rng_below(r, 2) ? 178 : 8);
+            const float below = rng_unit(r); /* one draw a statement: C leaves the order within one open */
+            x[i] = level - below * (rng_below(r, 2) ? 178 : 8);
         }
     }
 }
@@ -210,7 +211,8 @@ static void ties_coarse(float *x, size_t n, rng *r) /* as bf16 logits are */
 static void zipf(float *x, size_t n, rng *r)
 {
     for (size_t i = 0; i < n; i++) {
-        x[i] = (float)bit_length(rng_below(r, (uint32_t)n) + 1U) * -ln2 + rng_unit(r);
+        const float zipf = (float)bit_length(rng_below(r, (uint32_t)n) + 1U) * -ln2;
+        x[i] = zipf + rng_unit(r);
     }
 }
 static void float_max(float *x, size_t n, rng *r)
@@ -242,7 +244,8 @@ static void wide_below(float *x, size_t n, rng *r) /* the same below 1, so that 
         const uint32_t bits = (uint32_t)rng_next(r) | 0x80000000;
         x[i] = (bits & 0x7f800000) == 0x7f800000 ? -INFINITY : float_from_bits(bits);
     }
-    x[any_index(n, r)] = rng_unit(r);
+    const float top = rng_unit(r);
+    x[any_index(n, r)] = top;
 }
 static void one_nan(float *x, size_t n, rng *r)
 {
