@@ -101,13 +101,15 @@ static void peak_pair(float *x, size_t n, rng *r)
 {
     const float base = rng_bell(r) * 4;
     fill_value(x, n, rng_below(r, 2) ? -INFINITY : base - 140);
-    x[any_index(n, r)] = base - (float)rng_below(r, 37) * ln10;
+    const float value = base - (float)rng_below(r, 37) * ln10;
+    x[any_index(n, r)] = value;
     x[any_index(n, r)] = base;
 }
 static void one_finite(float *x, size_t n, rng *r)
 {
     fill_value(x, n, -INFINITY);
-    x[any_index(n, r)] = rng_bell(r) * 30;
+    const float value = rng_bell(r) * 30;
+    x[any_index(n, r)] = value;
 }
 static void half_minus_inf(float *x, size_t n, rng *r)
 {
@@ -229,7 +231,8 @@ static void float_max_signs(float *x, size_t n, rng *r)
 static void float_lowest(float *x, size_t n, rng *r)
 {
     fill_value(x, n, -FLT_MAX);
-    x[any_index(n, r)] = rng_below(r, 2) ? -FLT_MAX : -3e38f;
+    const float value = rng_below(r, 2) ? -FLT_MAX : -3e38f;
+    x[any_index(n, r)] = value;
 }
 static void wide(float *x, size_t n, rng *r) /* any finite bits */
 {
@@ -244,8 +247,8 @@ static void wide_below(float *x, size_t n, rng *r) /* the same below 1, so that 
         const uint32_t bits = (uint32_t)rng_next(r) | 0x80000000;
         x[i] = (bits & 0x7f800000) == 0x7f800000 ? -INFINITY : float_from_bits(bits);
     }
-    const float top = rng_unit(r);
-    x[any_index(n, r)] = top;
+    const size_t at = any_index(n, r);
+    x[at] = rng_unit(r);
 }
 static void one_nan(float *x, size_t n, rng *r)
 {
