@@ -171,6 +171,10 @@ def main():
     print("#define EXP_TABLE \\\n    { " + ", ".join(f"0x{bits(e) & 0xFFFFF:05X}" for e in entries) + " }")
     print("\n/* the entries themselves, entry k at 7 - k */")
     print("#define EXP_TABLE_REVERSED \\\n    { " + ", ".join(hexf(entries[7 - k]) for k in range(8)) + " }")
+    planes = [bits(e) >> 8 * j & (0xFF if j < 2 else 0xF) for j in range(3) for e in entries] + [0] * 8
+    print("\n/* the table by bytes: byte j of entry k at 8 j + k */")
+    for first, head, tail in ((0, "#define EXP_TABLE_PLANES \\\n    { ", ", \\"), (16, "      ", " }")):
+        print(head + ", ".join(f"0x{b:02X}" for b in planes[first : first + 16]) + tail)
     print(f"\n/* kappa / scale, undone once per block */\n#define EXP_FACTOR {(kappa / scale).hex()}")
     print("\n/* tanh z = z + z u P(u), u = z^2, up to 5/8 */")
     for i, c in enumerate(tanh_polynomial(5)):

@@ -69,28 +69,52 @@ static int sums_pad(group_sums *sums, int groups)
     return n;
 }
 
+/* An ISA with so many columns that a flat loop over them makes compilers spill says that it stays a loop; LP_FINISH asks for
+ * a value now, so that no more is at work than the registers hold. */
+#ifndef LP_LOOP_COLUMNS
+#define LP_LOOP_COLUMNS 0
+#define LP_UNROLL_COLUMNS LP_UNROLL
+#define LP_FINISH(v)
+#endif
+
 /* Fast path of one group, all of whose 256 elements exist. `peak` keeps the largest sum of a lane, which no element of the
  * group exceeds: most blocks show by it that they hold no new maximum, without a maximum being taken. */
 LP_INLINE void group_fast(const float *x, float *s, float *q, vf m, vf *peak, vu *bits, int entropy)
 {
-    LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+    LP_UNROLL_COLUMNS for (int c = 0; c < LP_COLUMNS; c++)
     {
         vf pair[4], pair_q[4];
         LP_UNROLL for (int p = 0; p < 4; p++)
         {
             const float *at = x + 2 * p * LP_LANES + c * LP_WIDTH;
             vf a = v_load(at), b = v_load(at + LP_LANES), ta, tb;
-            if (c * LP_WIDTH % 16 == 0) { /* once a cache line */
+            if (LP_LOOP_COLUMNS) { /* each of 8 columns one set */
+                if (p == 0) {
+                    v_prefetch(x + c * LP_LANES + LP_PREFETCH);
+                    v_prefetch(x + c * LP_LANES + LP_LANES / 2 + LP_PREFETCH);
+                    v_prefetch_far(x + c * LP_LANES + LP_PREFETCH_FAR);
+                    v_prefetch_far(x + c * LP_LANES + LP_LANES / 2 + LP_PREFETCH_FAR);
+                }
+            } else if (c * LP_WIDTH % 16 == 0) { /* once a cache line */
                 v_prefetch(at + LP_PREFETCH);
                 v_prefetch(at + LP_PREFETCH + LP_LANES);
                 v_prefetch_far(at + LP_PREFETCH_FAR);
                 v_prefetch_far(at + LP_PREFETCH_FAR + LP_LANES);
             }
+            vf da = a, db = b;
+            if (entropy) {
+                da = v_sub(a, m);
+                db = v_sub(b, m);
+                LP_FINISH(da);
+                LP_FINISH(db);
+            }
             vf ea = exp_narrow(a, &ta), eb = exp_narrow(b, &tb);
             *bits = v_bits_or(*bits, ta, tb);
             pair[p] = v_add(ea, eb);
+            LP_FINISH(pair[p]);
             if (entropy) {
-                pair_q[p] = v_fma(eb, v_sub(b, m), v_mul(ea, v_sub(a, m)));
+                pair_q[p] = v_fma(eb, db, v_mul(ea, da));
+                LP_FINISH(pair_q[p]);
             }
         }
         vf sum = v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3]));

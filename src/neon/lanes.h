@@ -57,23 +57,53 @@ LP_INLINE float v_first(vf x)
 {
     return vgetq_lane_f32(x, 0);
 }
-/* the table's bytes are looked up by four byte indices a lane, 4 k + 0..3; then the exponent is slid in above them */
+/* The table lies in planes, byte j of entry k at 8 j + k: the byte that has k among its bits is put into all four of a lane,
+ * and the select makes an index of each, in one operation. Then the exponent is slid in above the 20 bits found. */
 LP_INLINE vf v_exp_table(vf t)
 {
-    static const uint32_t table[8] = EXP_TABLE;
-    uint8x16x2_t entries = {{vreinterpretq_u8_u32(vld1q_u32(table)), vreinterpretq_u8_u32(vld1q_u32(table + 4))}};
-    uint32x4_t b = vreinterpretq_u32_f32(t);
-    uint32x4_t index = vmlaq_u32(vdupq_n_u32(0x03020100U), vandq_u32(b, vdupq_n_u32(7)), vdupq_n_u32(0x04040404U));
-    uint32x4_t low = vreinterpretq_u32_u8(vqtbl2q_u8(entries, vreinterpretq_u8_u32(index)));
-    return vreinterpretq_f32_u32(vsliq_n_u32(low, b, 20));
+    static const uint8_t planes[32] = EXP_TABLE_PLANES;
+    const uint8x16_t spread = {0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12};
+    uint8x16_t low_bits = vdupq_n_u8(7);
+    __asm__("" : "+w"(low_bits)); /* a compiler that knows the mask makes two operations of the select */
+    uint8x16_t b = vreinterpretq_u8_f32(t), plane = vreinterpretq_u8_u32(vdupq_n_u32(0x18100800U));
+    uint8x16_t index = vbslq_u8(low_bits, vqtbl1q_u8(b, spread), plane);
+    uint32x4_t low = vreinterpretq_u32_u8(vqtbl2q_u8(vld1q_u8_x2(planes), index));
+    return vreinterpretq_f32_u32(vsliq_n_u32(low, vreinterpretq_u32_f32(t), 20));
 }
+
+/* The same operations as exp_terms. A multiply-add overwrites what it adds to, so a constant there has to be copied first;
+ * read from memory each time, it comes through a load port, which is idle, and not through one that multiplies. */
+#define LP_OWN_EXP_NARROW
+#define NARROW_OUTSIDE EXP_OUTSIDE
+static const volatile vf addends[3] = {
+    {EXP_MAGIC, EXP_MAGIC, EXP_MAGIC, EXP_MAGIC}, {EXP_C2, EXP_C2, EXP_C2, EXP_C2}, {EXP_C1, EXP_C1, EXP_C1, EXP_C1}};
+LP_INLINE vf exp_narrow(vf x, vf *t)
+{
+    vf factors = {EXP_LOG2E, EXP_LN2, EXP_C3, 0};
+    __asm__("" : "+w"(factors)); /* three constants in one register */
+    *t = vfmaq_laneq_f32(addends[0], x, factors, 0);
+    vf n = v_sub(*t, v_set1(EXP_MAGIC));
+    vf r = vfmsq_laneq_f32(x, n, factors, 1);
+    vf q = vfmaq_laneq_f32(addends[1], r, factors, 2);
+    q = v_fma(q, r, addends[2]);
+    vf power = v_exp_table(*t);
+    return v_fma(v_mul(power, r), q, power);
+}
+
+/* Eight columns of eight vectors: flat, they were spilled by every compiler tried. One column is a loop of its own, and in
+ * it one pair of vectors is finished before the next one is loaded; the CPU overlaps them. bench/mca has the cycles. */
+#define LP_LOOP_COLUMNS 1
+#define LP_UNROLL_COLUMNS _Pragma("GCC unroll 1")
+#define LP_FINISH(v) __asm__ volatile("" : "+w"(v) : : "memory")
 LP_INLINE vu v_bits_zero(void)
 {
     return vdupq_n_u32(0);
 }
 LP_INLINE vu v_bits_or(vu acc, vf a, vf b)
 {
-    return vorrq_u32(acc, vorrq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));
+    acc = vorrq_u32(acc, vorrq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));
+    __asm__("" : "+w"(acc)); /* now, not gathered at the end of the loop */
+    return acc;
 }
 LP_INLINE int v_bits_test(vu acc, uint32_t mask)
 {
