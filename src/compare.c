@@ -9,9 +9,10 @@
 /* Where the errors of the quick way might not stay below 3e-7 a result is taken again in double. They are of either sign
  * and of rms 2^-25 of p (1 + |ln p / q - kl|) for each element, so their sum's is about
  *     2^-25 sqrt(share (1 + 2 kl) + other share)
- * share: the largest part of the mass that may lie in few elements. QUICK_MOST puts 3e-7 at seven times that. */
-#define QUICK_MOST 2.0
-#define QUICK_SHIFT 1.0 /* |lse q - lse p|: beyond, d is no small number */
+ * share: the largest part of the mass that may lie in few elements. QUICK_MOST puts 3e-7 at ten times that. */
+#define QUICK_MOST 1.0
+#define QUICK_SHIFT 1.0  /* |lse q - lse p|: beyond, d is no small number */
+#define QUICK_LEVEL 32.0 /* |lse q|: beyond, the cross-entropy would be a small difference of large numbers */
 
 typedef struct divergence {
     double kl, reverse, cross, spread;
@@ -53,7 +54,8 @@ static int quick_results(const pair_scan *s, divergence *out)
     }
     int forward = p_share * (1 + 2 * out->kl) + q_share <= QUICK_MOST;
     int reverse = q_share * (1 + 2 * out->reverse) + p_share <= QUICK_MOST;
-    return (forward ? HAS_KL | HAS_CROSS : 0) | (reverse ? HAS_REVERSE : 0) | HAS_SPREAD;
+    int cross = forward && fabs(q_lse) <= QUICK_LEVEL;
+    return (forward ? HAS_KL : 0) | (cross ? HAS_CROSS : 0) | (reverse ? HAS_REVERSE : 0) | HAS_SPREAD;
 }
 
 static divergence exact_results(const pair_exact *s)

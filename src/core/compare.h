@@ -57,21 +57,38 @@ LP_INLINE double larger(double a, double b)
     return a;
 }
 
-/* One element of each lane. An element that is -inf counts as if it were -1e40: below -708 e^x is as good as 0, and true
- * differences end at 1.4e39. The extremes know better: d is infinite where one of the two is -inf, and NaN, which is no
- * extreme, where both are. */
+/* e^x, which below -708 is as good as 0 */
+LP_INLINE double mass_of(double x)
+{
+    const double lowest = -708;
+    double e = exp_double(larger(x, lowest));
+    uint64_t bits;
+    memcpy(&bits, &e, sizeof bits);
+    bits &= -(uint64_t)(x > lowest);
+    memcpy(&e, &bits, sizeof e);
+    return e;
+}
+
+/* One element of each lane. True differences end at 1.4e39: where one of the two is -inf d counts as 1e40, which the sums can
+ * bear, and the extremes show what the results are. Where both are, the difference is NaN, which is no extreme.
+ * a - a_max is exact near the maximum, where the mass is, whatever lies between the rows. For the extremes a - b comes first,
+ * which is exact where the rows are alike, whatever lies between the element and the maximum (a mask of -1e30, say), but
+ * where the maxima are so far apart that it would lose bits of near ones. */
 LP_INLINE void exact_step(exact_lanes *s, const float *a, const float *b, double a_max, double b_max, double scale)
 {
-    const double absent = -1e40, lowest = -708;
+    const double far = 1e40, shift = a_max - b_max;
+    const int apart = shift > 0x1p20 || shift < -0x1p20;
+    const double a_from = apart ? a_max : 0, b_from = apart ? b_max : 0, then = apart ? 0 : shift;
     for (int l = 0; l < EXACT_LANES; l++) {
-        double x = (double)a[l] - a_max, y = (double)b[l] - b_max, difference = x - y;
-        x = larger(x, absent);
-        y = larger(y, absent);
-        double d = x - y, w = exp_double(larger(x * scale, lowest)), v = exp_double(larger(y * scale, lowest));
+        double x = (double)a[l] - a_max, y = (double)b[l] - b_max;
+        double difference = (((double)a[l] - a_from) - ((double)b[l] - b_from)) - then;
+        double w = mass_of(x * scale), v = mass_of(y * scale);
+        x = larger(x, -far);
+        y = larger(y, -far);
         s->w[l] += w;
         s->v[l] += v;
-        s->forward[l] += w * d;
-        s->reverse[l] += v * d;
+        s->forward[l] += w * (x - y);
+        s->reverse[l] += v * (x - y);
         s->cross[l] += w * y;
         s->most[l] = larger(difference, s->most[l]);
         s->fall[l] = larger(-difference, s->fall[l]);
