@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* lp_compare against the definitions in long double, within the bounds that the header publishes; the same bits on every ISA,
+ * whatever else is wanted, and as the functions of one row give them. */
+#include "forms.h"
+#include "rows.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The published bounds. Beyond 2^23 nats doubles themselves are coarser. */
+static const double KL_ABSOLUTE = 3e-7, CROSS_ABSOLUTE = 2e-6, DIFF_ABSOLUTE = 1e-6, DOUBLE_RELATIVE = 4e-15;
+
+typedef struct figures {
+    double kl, reverse_kl, cross_entropy;
+    float max_abs_diff, p_token_logprob, q_token_logprob;
+    int32_t p_top, q_top;
+    lp_status status, returned;
+} figures;
+
+/* ---- the definitions --------------------------------------------------------------------------------------------- */
+typedef struct truth {
+    long double kl, reverse_kl, cross_entropy, max_abs_diff;
+} truth;
+
+static long double log_norm_of(const float *x, size_t n, float max)
+{
+    long double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += expl((long double)x[i] - (long double)max);
+    }
+    return logl(sum);
+}
+
+static float max_of(const float *x, size_t n)
+{
+    float max = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        max = x[i] > max ? x[i] : max;
+    }
+    return max;
+}
+
+/* sum of p ln(p / q) and of p ln q over one element: nothing where the logit is -inf, infinite where only the other's is */
+static long double term(long double logprob, long double factor)
+{
+    return isinf(logprob) ? 0 : isinf(factor) ? INFINITY : expl(logprob) * factor;
+}
+
+static truth truth_of(const float *a, const float *b, size_t n)
+{
+    truth t = {0};
+    const float a_max = max_of(a, n), b_max = max_of(b, n);
+    const long double a_norm = log_norm_of(a, n, a_max), b_norm = log_norm_of(b, n, b_max);
+    for (size_t i = 0; i < n; i++) {
+        if (isinf(a[i]) && isinf(b[i])) {
+            continue;
+        }
+        const long double p = ((long double)a[i] - (long double)a_max) - a_norm;
+        const long double q = ((long double)b[i] - (long double)b_max) - b_norm;
+        const long double shift = (long double)a_max - (long double)b_max,
+                          alike = (long double)a[i] - (long double)b[i];
+        const long double d = fabsl(shift) < 0x1p20L ? (alike - shift) - (a_norm - b_norm) : p - q;
+        t.kl += term(p, d);
+        t.reverse_kl += term(q, -d);
+        t.cross_entropy += term(p, -q);
+        t.max_abs_diff = fmaxl(t.max_abs_diff, fabsl(d));
+    }
+    return t;
+}
+
+/* ---- one pair of rows -------------------------------------------------------------------------------------------- */
+static figures compared(const lp_logits *p, const lp_logits *q, int32_t token)
+{
+    figures f;
+    memset(&f, 0x5a, sizeof f);
+    const lp_divergence out = {.kl = &f.kl,
+                               .reverse_kl = &f.reverse_kl,
+                               .cross_entropy = &f.cross_entropy,
+                               .max_abs_diff = &f.max_abs_diff,
+                               .p_token_logprob = &f.p_token_logprob,
+                               .q_token_logprob = &f.q_token_logprob,
+                               .p_top = &f.p_top,
+                               .q_top = &f.q_top,
+                               .status = &f.status};
+    f.returned = lp_compare(p, q, &token, &out);
+    return f;
+}
+
+static bool same_figures(const figures *a, const figures *b)
+{
+    return memcmp(&a->kl, &b->kl, 3 * sizeof(double)) == 0 && memcmp(&a->max_abs_diff, &b->max_abs_diff, 3 * 4) == 0 &&
+           a->p_top == b->p_top && a->q_top == b->q_top && a->status == b->status && a->returned == b->returned;
+}
+
+static void expect_same(const place *at, const figures *got, const figures *want, const char *what)
+{
+    if (!same_figures(got, want)) {
+        fail_at(at, 0, got->kl, want->kl, what);
+    }
+}
+
+typedef struct errors {
+    worst kl, reverse_kl, cross_entropy, max_abs_diff;
+} errors;
+
+static void check_value(const place *at, worst *w, size_t index, double got, long double want, double bound,
+                        const char *what)
+{
+    if (isinf(want) || isinf(got)) {
+        if (got != (double)want) {
+            fail_at(at, index, got, (double)want, what);
+        }
+        return;
+    }
+    const double error = fabs((double)((long double)got - want));
+    const double slack = DOUBLE_RELATIVE * fabs((double)want);
+    worst_note(w, at, index, error - slack, got, (double)want);
+    if (!(error <= bound + slack) || signbit(got)) {
+        fail_at(at, index, got, (double)want, what);
+    }
+}
+
+/* both tops and both logprobs are those of lp_topk and lp_gather */
+static void check_alike(const place *at, const lp_logits *p, const lp_logits *q, int32_t token, const figures *f)
+{
+    float logprob, top_logprob;
+    int32_t top;
+    expect_status(at, lp_gather(p, &token, 1, &logprob), LP_OK);
+    expect_bits(at, (size_t)token, f->p_token_logprob, logprob, "p_token_logprob against lp_gather");
+    expect_status(at, lp_gather(q, &token, 1, &logprob), LP_OK);
+    expect_bits(at, (size_t)token, f->q_token_logprob, logprob, "q_token_logprob against lp_gather");
+    expect_status(at, lp_topk(p, 1, &top_logprob, &top), LP_OK);
+    expect_int(at, 0, f->p_top, top, "p_top against lp_topk");
+    expect_status(at, lp_topk(q, 1, &top_logprob, &top), LP_OK);
+    expect_int(at, 0, f->q_top, top, "q_top against lp_topk");
+}
+
+static void check_pair(const char *values, const float *a, const float *b, size_t n, rng *r, errors *e)
+{
+    const size_t offset = rng_below(r, 16);
+    const place at = {"lp_compare", values, n, offset};
+    const layout where = {.offset = 4 * offset, .side = rng_below(r, 2) ? AT_END : AT_START};
+    matrix p = matrix_new(&forms[0], a, 1, n, where, 0),
+           q = matrix_new(&forms[0], b, 1, n, (layout){.side = AT_END}, 0);
+    const int32_t token = (int32_t)rng_below(r, (uint32_t)n);
+    const lp_isa isa = lp_isa_active();
+    const figures f = compared(&p.in, &q.in, token);
+    expect_status(&at, f.returned, LP_OK);
+    const truth t = truth_of(a, b, n);
+    check_value(&at, &e->kl, 0, f.kl, t.kl, KL_ABSOLUTE, "kl");
+    check_value(&at, &e->reverse_kl, 0, f.reverse_kl, t.reverse_kl, KL_ABSOLUTE, "reverse_kl");
+    check_value(&at, &e->cross_entropy, 0, f.cross_entropy, t.cross_entropy, CROSS_ABSOLUTE, "cross_entropy");
+    const double largest = t.max_abs_diff > (long double)FLT_MAX ? (double)INFINITY : (double)t.max_abs_diff;
+    check_value(&at, &e->max_abs_diff, 0, (double)f.max_abs_diff, (long double)largest,
+                isinf(largest) ? 0 : ulp_of(largest) + DIFF_ABSOLUTE, "max_abs_diff");
+    check_alike(&at, &p.in, &q.in, token, &f);
+    if (isa != LP_ISA_SCALAR) {
+        ck_assert_int_eq(lp_isa_select(LP_ISA_SCALAR), LP_OK);
+        const figures scalar = compared(&p.in, &q.in, token);
+        ck_assert_int_eq(lp_isa_select(isa), LP_OK);
+        expect_same(&at, &f, &scalar, "other bits than scalar's");
+    }
+    const figures equal = compared(&p.in, &p.in, token);
+    if (equal.kl != 0 || equal.reverse_kl != 0 || equal.max_abs_diff != 0) {
+        fail_at(&at, 0, equal.kl, 0, "equal rows");
+    }
+    matrix_free(&p);
+    matrix_free(&q);
+}
+
+/* ---- partners of a row ------------------------------------------------------------------------------------------- */
+typedef struct partner {
+    const char *name;
+    void (*make)(float *b, const float *a, size_t n, rng *r);
+} partner;
+
+static void add_noise(float *b, const float *a, size_t n, rng *r, float scale, float shift)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float x = a[i] + rng_bell(r) * scale + shift;
+        b[i] = isinf(x) ? a[i] : x;
+    }
+}
+static void nearly(float *b, const float *a, size_t n, rng *r)
+{
+    add_noise(b, a, n, r, 0x1p-10f, 0);
+}
+static void close_by(float *b, const float *a, size_t n, rng *r)
+{
+    add_noise(b, a, n, r, 0.25f, 0.1f);
+}
+static void far(float *b, const float *a, size_t n, rng *r)
+{
+    add_noise(b, a, n, r, 2, -0.7f);
+}
+static void shifted(float *b, const float *a, size_t n, rng *r)
+{
+    add_noise(b, a, n, r, 0.125f, 1000);
+}
+static void flatter(float *b, const float *a, size_t n, rng *r)
+{
+    const float factor = 0.5f + rng_unit(r);
+    for (size_t i = 0; i < n; i++) {
+        const float x = a[i] * factor;
+        b[i] = isinf(x) ? a[i] : x;
+    }
+}
+static void as_bf16(float *b, const float *a, size_t n, rng *r)
+{
+    (void)r;
+    for (size_t i = 0; i < n; i++) {
+        b[i] = float_from_bits(float_bits(a[i]) & 0xffff0000U);
+    }
+}
+static void unrelated(float *b, const float *a, size_t n, rng *r)
+{
+    (void)a;
+    row_class_named("normal")->fill(b, n, r);
+}
+static void turned(float *b, const float *a, size_t n, rng *r)
+{
+    const size_t by = rng_below(r, (uint32_t)n);
+    for (size_t i = 0; i < n; i++) {
+        b[i] = a[(i + by) % n];
+    }
+}
+static void masked(float *b, const float *a, size_t n, rng *r)
+{
+    const float max = max_of(a, n);
+    for (size_t i = 0; i < n; i++) {
+        b[i] = rng_below(r, 3) || a[i] == max ? a[i] : -INFINITY;
+    }
+}
+static void other_top(float *b, const float *a, size_t n, rng *r)
+{
+    add_noise(b, a, n, r, 0.25f, 0);
+    const float top = max_of(a, n) + 3;
+    b[rng_below(r, (uint32_t)n)] = isinf(top) ? FLT_MAX : top;
+}
+static const partner partners[] = {
+    {"nearly", nearly}, {"close", close_by},      {"far", far},       {"shifted", shifted}, {"flatter", flatter},
+    {"bf16", as_bf16},  {"unrelated", unrelated}, {"turned", turned}, {"masked", masked},   {"other top", other_top},
+};
+
+static void check_shape(const row_class *c, size_t n, size_t step, errors *e)
+{
+    float *a = malloc(n * sizeof *a), *b = malloc(n * sizeof *b);
+    for (size_t k = rng_below(&(rng){{n, 1, 2, 3}}, (uint32_t)step); k < COUNT(partners); k += step) {
+        static char names[40][COUNT(partners)][40];
+        char *name = names[c - row_classes][k];
+        rng r = rng_for(c->name, n, k);
+        c->fill(a, n, &r);
+        partners[k].make(b, a, n, &r);
+        snprintf(name, sizeof names[0][0], "%s, %s", c->name, partners[k].name);
+        check_pair(name, a, b, n, &r, e);
+        check_pair(name, b, a, n, &r, e);
+    }
+    free(a);
+    free(b);
+}
+
+static void print_errors(const errors *e)
+{
+    worst_print(&e->kl, "kl", "absolute");
+    worst_print(&e->reverse_kl, "reverse_kl", "absolute");
+    worst_print(&e->cross_entropy, "cross_entropy", "absolute");
+    worst_print(&e->max_abs_diff, "max_abs_diff", "absolute");
+}
+
+START_TEST(small_rows)
+{
+    errors e = {0};
+    for (size_t c = 0; c < row_class_finite; c++) {
+        for (size_t i = 0; i < small_shape_count; i += test_quick() ? 9 : 1) {
+            check_shape(&row_classes[c], small_shapes[i], test_quick() ? 3 : 1, &e);
+        }
+    }
+    print_errors(&e);
+}
+END_TEST
+
+START_TEST(rows_of_blocks)
+{
+    errors e = {0};
+    for (size_t c = 0; c < row_class_finite; c++) {
+        for (size_t i = 0; i < block_shape_count; i += test_quick() ? 9 : 1) {
+            check_shape(&row_classes[c], block_shapes[i], test_quick() ? 7 : 3, &e);
+        }
+    }
+    print_errors(&e);
+}
+END_TEST
+
+START_TEST(vocabularies)
+{
+    static const char *const names[] = {"normal", "one_above", "uniform_100", "peak_bell", "zipf", "ties_coarse"};
+    errors e = {0};
+    for (size_t i = 0; i < COUNT(names) && !(test_quick() && i > 0); i++) {
+        for (size_t v = 0; v < (test_quick() ? 1 : 2); v++) {
+            check_shape(row_class_named(names[i]), vocab_shapes[v], test_quick() ? 7 : 3, &e);
+        }
+    }
+    print_errors(&e);
+}
+END_TEST
+
+/* p nearly 1, of either model, at the same place or another */
+START_TEST(peaks)
+{
+    errors e = {0};
+    const size_t sizes[] = {2, 40, 256, 700, LP_BLOCK + 5, 3 * LP_BLOCK};
+    rng r = rng_for("peaks", 0, 0);
+    static float a[3 * LP_BLOCK], b[3 * LP_BLOCK];
+    for (size_t i = 0; i < COUNT(sizes) - (test_quick() ? 3 : 0); i++) {
+        for (int k = 0; k < 60; k++) {
+            const size_t n = sizes[i], top = rng_below(&r, (uint32_t)n);
+            for (size_t j = 0; j < n; j++) {
+                a[j] = rng_bell(&r);
+                b[j] = a[j] + rng_bell(&r) * (k % 3 ? 0.01f : 1.0f);
+            }
+            a[top] = (float)k * 0.7f;
+            b[k % 4 ? top : (top + 1) % n] = (float)k * 0.7f + rng_bell(&r) * 0.3f;
+            check_pair("peak", a, b, n, &r, &e);
+        }
+    }
+    print_errors(&e);
+}
+END_TEST
+
+/* ---- what the functions of one row do, done to two ------------------------------------------------------------------ */
+
+/* forms that differ between the models give what their plain rows give */
+START_TEST(all_forms)
+{
+    enum { ROWS = 3 };
+    const size_t n = LP_BLOCK + 77;
+    float *a = malloc(ROWS * n * sizeof *a), *b = malloc(ROWS * n * sizeof *b), *plain = malloc(2 * n * sizeof *plain);
+    rng r = rng_for("forms", 0, 0);
+    row_class_named("normal")->fill(a, ROWS * n, &r);
+    close_by(b, a, ROWS * n, &r);
+    for (size_t f = 0; f < form_count; f++) {
+        for (size_t g = 0; g < form_count; g += test_quick() ? 5 : 1) {
+            matrix p = matrix_new(&forms[f], a, ROWS, n, (layout){.stride = n + 3, .offset = 2}, 1);
+            matrix q = matrix_new(&forms[g], b, ROWS, n, (layout){.offset = 6, .side = AT_END}, 2);
+            const place at = {"lp_compare", forms[f].name, n, g};
+            for (size_t i = 0; i < ROWS; i++) {
+                const lp_logits p_row = matrix_row(&p.in, i), q_row = matrix_row(&q.in, i);
+                plain_row(&p.in, i, plain);
+                plain_row(&q.in, i, plain + n);
+                const lp_logits x = {.data = plain, .rows = 1, .vocab = n},
+                                y = {.data = plain + n, .rows = 1, .vocab = n};
+                const figures got = compared(&p_row, &q_row, 7), want = compared(&x, &y, 7);
+                expect_same(&at, &got, &want, "not as the plain rows");
+            }
+            matrix_free(&p);
+            matrix_free(&q);
+        }
+    }
+    free(a);
+    free(b);
+    free(plain);
+}
+END_TEST
+
+/* each output alone, and any batch, has the bits that all together have */
+START_TEST(wanted_outputs)
+{
+    enum { ROWS = 8 };
+    static const size_t sizes[] = {1, 33, 300, LP_BLOCK + 300, 3 * LP_BLOCK};
+    static float a[ROWS * 3 * LP_BLOCK], b[ROWS * 3 * LP_BLOCK];
+    for (size_t s = 0; s < COUNT(sizes); s++) {
+        const size_t n = sizes[s];
+        rng r = rng_for("wanted", n, 0);
+        int32_t token[ROWS];
+        figures all[ROWS];
+        for (size_t i = 0; i < ROWS; i++) {
+            row_classes[rng_below(&r, (uint32_t)row_class_count)].fill(a + i * n, n, &r);
+            partners[rng_below(&r, COUNT(partners))].make(b + i * n, a + i * n, n, &r);
+            token[i] = (int32_t)rng_below(&r, (uint32_t)n + 2) - 1;
+            const lp_logits p = {.data = a + i * n, .rows = 1, .vocab = n},
+                            q = {.data = b + i * n, .rows = 1, .vocab = n};
+            all[i] = compared(&p, &q, token[i]);
+        }
+        const lp_logits p = {.data = a, .rows = ROWS, .vocab = n}, q = {.data = b, .rows = ROWS, .vocab = n};
+        for (unsigned want = 0; want < 512; want += 1 + rng_below(&r, 9)) {
+            double kl[ROWS], reverse[ROWS], cross[ROWS];
+            float diff[ROWS], p_logprob[ROWS], q_logprob[ROWS];
+            int32_t p_top[ROWS], q_top[ROWS];
+            lp_status status[ROWS], first = LP_OK;
+            const lp_divergence out = {.kl = want & 1 ? kl : NULL,
+                                       .reverse_kl = want & 2 ? reverse : NULL,
+                                       .cross_entropy = want & 4 ? cross : NULL,
+                                       .max_abs_diff = want & 8 ? diff : NULL,
+                                       .p_token_logprob = want & 16 ? p_logprob : NULL,
+                                       .q_token_logprob = want & 32 ? q_logprob : NULL,
+                                       .p_top = want & 64 ? p_top : NULL,
+                                       .q_top = want & 128 ? q_top : NULL,
+                                       .status = want & 256 ? status : NULL};
+            const lp_status returned = lp_compare(&p, &q, token, &out);
+            const place at = {"lp_compare", "some outputs", n, want};
+            for (size_t i = 0; i < ROWS; i++) {
+                figures f = all[i];
+                f.kl = want & 1 ? kl[i] : f.kl;
+                f.reverse_kl = want & 2 ? reverse[i] : f.reverse_kl;
+                f.cross_entropy = want & 4 ? cross[i] : f.cross_entropy;
+                f.max_abs_diff = want & 8 ? diff[i] : f.max_abs_diff;
+                f.p_token_logprob = want & 16 ? p_logprob[i] : f.p_token_logprob;
+                f.q_token_logprob = want & 32 ? q_logprob[i] : f.q_token_logprob;
+                f.p_top = want & 64 ? p_top[i] : f.p_top;
+                f.q_top = want & 128 ? q_top[i] : f.q_top;
+                f.status = want & 256 ? status[i] : f.status;
+                expect_same(&at, &f, &all[i], "depends on what else is wanted");
+                first = first == LP_OK ? all[i].returned : first;
+            }
+            expect_status(&at, returned, first);
+        }
+    }
+}
+END_TEST
+
+/* ---- by hand --------------------------------------------------------------------------------------------------------- */
+static void expect_bad(const float *a, const float *b, size_t n, int32_t token, lp_status want)
+{
+    const lp_logits p = {.data = a, .rows = 1, .vocab = n}, q = {.data = b, .rows = 1, .vocab = n};
+    const place at = {"lp_compare", "bad row", n, 0};
+    const figures f = compared(&p, &q, token);
+    expect_status(&at, f.returned, want);
+    expect_status(&at, f.status, want);
+    ck_assert(isnan(f.kl) && isnan(f.reverse_kl) && isnan(f.cross_entropy));
+    const float nan = float_from_bits(NAN_BITS);
+    expect_bits(&at, 0, f.max_abs_diff, nan, "max_abs_diff");
+    expect_bits(&at, 0, f.p_token_logprob, nan, "p_token_logprob");
+    expect_bits(&at, 0, f.q_token_logprob, nan, "q_token_logprob");
+    ck_assert(f.p_top == -1 && f.q_top == -1);
+}
+
+START_TEST(statuses)
+{
+    const float inf = INFINITY;
+    static const float good[] = {1, 2}, nan[] = {1, NAN}, none[] = {-INFINITY, -INFINITY};
+    const float infinite[] = {inf, 0};
+    expect_bad(nan, good, 2, 0, LP_ERR_NAN);
+    expect_bad(good, nan, 2, 0, LP_ERR_NAN);
+    expect_bad(good, infinite, 2, 0, LP_ERR_INF);
+    expect_bad(none, good, 2, 0, LP_ERR_EMPTY);
+    expect_bad(good, none, 2, 5, LP_ERR_EMPTY);
+    expect_bad(infinite, nan, 2, 0, LP_ERR_NAN);
+    expect_bad(nan, infinite, 2, 0, LP_ERR_NAN);
+    expect_bad(none, infinite, 2, 9, LP_ERR_INF);
+    expect_bad(none, nan, 2, 0, LP_ERR_NAN);
+    expect_bad(NULL, NULL, 0, 0, LP_ERR_EMPTY);
+}
+END_TEST
+
+START_TEST(tokens)
+{
+    static const float a[] = {1, 2}, b[] = {3, 1};
+    const lp_logits p = {.data = a, .rows = 1, .vocab = 2}, q = {.data = b, .rows = 1, .vocab = 2};
+    const figures good = compared(&p, &q, 1), beyond = compared(&p, &q, 2), absent = compared(&p, &q, -1);
+    ck_assert(good.returned == LP_OK && good.p_top == 1 && good.q_top == 0);
+    ck_assert(beyond.returned == LP_ERR_TOKEN && beyond.status == LP_ERR_TOKEN && beyond.kl == good.kl);
+    ck_assert(isnan(beyond.p_token_logprob) && isnan(beyond.q_token_logprob) && beyond.p_top == 1);
+    ck_assert(absent.returned == LP_OK && isnan(absent.p_token_logprob) && absent.kl == good.kl);
+    lp_status status = -1;
+    ck_assert_int_eq(lp_compare(&p, &q, NULL, &(lp_divergence){.status = &status}), LP_OK);
+    ck_assert_int_eq(status, LP_OK);
+}
+END_TEST
+
+START_TEST(infinities)
+{
+    const float inf = INFINITY;
+    const float all[] = {0, 0, 0}, two[] = {0, 0, -inf}, other[] = {-inf, 0, 0};
+    const lp_logits a = {.data = all, .rows = 1, .vocab = 3}, b = {.data = two, .rows = 1, .vocab = 3};
+    const lp_logits c = {.data = other, .rows = 1, .vocab = 3};
+    figures f = compared(&a, &b, 2);
+    ck_assert(f.status == LP_OK && f.kl == INFINITY && f.cross_entropy == INFINITY && f.max_abs_diff == inf);
+    ck_assert_double_eq_tol(f.reverse_kl, log(1.5), 1e-15);
+    ck_assert(f.q_token_logprob == -inf);
+    f = compared(&b, &a, 2);
+    ck_assert(f.status == LP_OK && f.reverse_kl == INFINITY && f.max_abs_diff == inf);
+    ck_assert_double_eq_tol(f.kl, log(1.5), 1e-15);
+    ck_assert_double_eq_tol(f.cross_entropy, log(3), 1e-15);
+    f = compared(&b, &c, 0);
+    ck_assert(f.kl == INFINITY && f.reverse_kl == INFINITY);
+    f = compared(&b, &b, 2); /* -inf against -inf is 0 */
+    ck_assert(f.kl == 0 && f.reverse_kl == 0 && f.max_abs_diff == 0);
+}
+END_TEST
+
+START_TEST(arguments)
+{
+    static const float x[12] = {0};
+    const lp_logits good = {.data = x, .rows = 2, .vocab = 3}, none = {.data = x, .rows = 0, .vocab = 3};
+    lp_logits wrong = good;
+    double kl[2] = {7, 7};
+    float logprob[2];
+    const int32_t token[2] = {0, 0};
+    lp_divergence out = {.kl = kl};
+    ck_assert_int_eq(lp_compare(NULL, &good, token, &out), LP_ERR_ARG);
+    ck_assert_int_eq(lp_compare(&good, NULL, token, &out), LP_ERR_ARG);
+    ck_assert_int_eq(lp_compare(&good, &good, token, NULL), LP_ERR_ARG);
+    wrong.rows = 3;
+    ck_assert_int_eq(lp_compare(&good, &wrong, token, &out), LP_ERR_ARG);
+    ck_assert_int_eq(lp_compare(&none, &good, token, &out), LP_ERR_ARG);
+    wrong = good;
+    wrong.vocab = 4;
+    ck_assert_int_eq(lp_compare(&wrong, &good, token, &out), LP_ERR_ARG);
+    wrong = good;
+    wrong.inv_temperature = -1;
+    ck_assert_int_eq(lp_compare(&good, &wrong, token, &out), LP_ERR_ARG);
+    ck_assert_int_eq(lp_compare(&good, &good, NULL, &(lp_divergence){.q_token_logprob = logprob}), LP_ERR_ARG);
+    for (size_t i = 0; i < COUNT(out.reserved); i++) {
+        lp_divergence used = out;
+        used.reserved[i] = logprob;
+        ck_assert_int_eq(lp_compare(&good, &good, token, &used), LP_ERR_ARG);
+    }
+    ck_assert_int_eq(lp_compare(&none, &none, NULL, &out), LP_OK);
+    ck_assert(kl[0] == 7 && kl[1] == 7);
+    ck_assert_int_eq(lp_compare(&good, &good, NULL, &(lp_divergence){0}), LP_OK);
+    ck_assert_int_eq(lp_compare(&good, &good, token, &out), LP_OK);
+    ck_assert(kl[0] == 0 && kl[1] == 0);
+}
+END_TEST
+
+static void add_cases(Suite *suite)
+{
+    TCase *tcase = add_case(suite, "compare");
+    tcase_add_test(tcase, small_rows);
+    tcase_add_test(tcase, rows_of_blocks);
+    tcase_add_test(tcase, vocabularies);
+    tcase_add_test(tcase, peaks);
+    tcase_add_test(tcase, all_forms);
+    tcase_add_test(tcase, wanted_outputs);
+    tcase_add_test(tcase, statuses);
+    tcase_add_test(tcase, tokens);
+    tcase_add_test(tcase, infinities);
+    tcase_add_test(tcase, arguments);
+}
+
+int main(void)
+{
+    return suite_main("compare", add_cases);
+}
