@@ -169,6 +169,25 @@ static void fill_sets(float *x, size_t n, rng *r)
     }
 }
 
+/* Roundings are largest, for their number, just above a power of two: eight values at which the kernel's e^x, which carries a
+ * factor, lies there (so do then its sums of 2, 4 and 8), and a peak whose distance lies there. */
+static void fill_aligned(float *x, size_t n, rng *r)
+{
+    const float factor_log = -0.08408f, ln2 = 0.6931472f;
+    const float level = (float)((int)rng_below(r, 41) - 20) * ln2 + factor_log,
+                spread = ldexpf(1, -3 - (int)rng_below(r, 15));
+    float value[8];
+    for (size_t i = 0; i < 8; i++) {
+        value[i] = level + rng_unit(r) * spread;
+    }
+    for (size_t i = 0; i < n; i++) {
+        x[i] = value[i / 32 % 8];
+    }
+    if (rng_below(r, 4)) {
+        x[rng_below(r, (uint32_t)n)] = level + ldexpf(1 + rng_unit(r) * spread, (int)rng_below(r, 6));
+    }
+}
+
 static size_t start_row(float *x, rng *r)
 {
     const size_t n = any_size(r);
@@ -177,9 +196,11 @@ static size_t start_row(float *x, rng *r)
         row_classes[rng_below(r, (uint32_t)row_class_finite)].fill(x, n, r);
     } else if (kind == 1) {
         row_class_named("normal")->fill(x, n, r);
+    } else if (kind < 5) {
+        fill_aligned(x, n, r);
     } else {
         fill_sets(x, n, r);
-        if (kind >= 4) { /* a peak, from just above the rest to far beyond */
+        if (kind >= 6) { /* a peak, from just above the rest to far beyond */
             x[rng_below(r, (uint32_t)n)] = x[0] + rng_unit(r) * (rng_below(r, 2) ? 30 : 3);
         }
     }
@@ -389,7 +410,7 @@ static void climb(hunt *h, quantity q, rng *r)
         centre(x, n);
     }
     double best = quick_error(h, q, x, n, logprob);
-    for (uint32_t idle = 0, most = n > 600 ? 1000 : 4000; idle < most; idle++) {
+    for (uint32_t idle = 0, most = n > 600 ? 2000 : 20000; idle < most; idle++) {
         memcpy(next, x, n * sizeof *x);
         for (uint32_t i = 1 + rng_below(r, 3); i > 0; i--) {
             change(next, n, r);
