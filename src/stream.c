@@ -244,7 +244,7 @@ static inline int push_few(state *s, const lp_logits *chunk)
 {
     uint64_t counts = load_u64(&s->flags), range = load_u64(&s->range[0]), rest = s->hot - hot_sum(s, counts, range);
     uint32_t end = (uint32_t)s->range[0].end, token = (uint32_t)s->token, flags = s->flags | STREAM_SORTED;
-    size_t n = chunk->vocab, offset = end % LP_BLOCK, begins = offset == 0, slot = s->slots - 1 + begins;
+    size_t n = chunk->vocab, offset = end % LP_BLOCK, slot = s->slots - 1U + (offset == 0);
     if (flags != (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) || n >= LP_BLOCK - offset || n == 0 || token - end < n ||
         rest != 0 || slot > 1) {
         return 0;
@@ -254,13 +254,17 @@ static inline int push_few(state *s, const lp_logits *chunk)
                         ? cell_put(to, chunk->data) * stream_weight[offset / SLOT_CELL]
                         : slot_put(to, chunk->data, offset, n);
     /* words are written whole: written by halves, they would be slow to read back */
-    const uint64_t grown = range + second_half((uint32_t)n), begun = counts + second_half((uint32_t)begins);
+    const uint64_t grown = range + second_half((uint32_t)n);
     s->slot_sum[slot] += part;
     memcpy(&s->range[0], &grown, sizeof grown);
-    memcpy(&s->flags, &begun, sizeof begun);
-    s->sum += part * stream_weight[SUM_SLOTS + slot] + (grown - range) * stream_weight[SUM_RANGES] +
-              (begun - counts) * stream_weight[SUM_COUNTS];
-    s->hot = hot_sum(s, begun, grown);
+    s->sum += part * stream_weight[SUM_SLOTS + slot] + (grown - range) * stream_weight[SUM_RANGES];
+    s->hot += hot_range(grown) - hot_range(range);
+    if (offset == 0) {
+        const uint64_t begun = counts + second_half(1);
+        memcpy(&s->flags, &begun, sizeof begun);
+        s->sum += (begun - counts) * stream_weight[SUM_COUNTS];
+        s->hot += hot_counts(begun) - hot_counts(counts);
+    }
     return 1;
 }
 
@@ -282,12 +286,15 @@ static lp_status push_any(state *s, const lp_logits *chunk)
     return fits ? push_source(s, &from, chunk->vocab) : LP_ERR_ARG;
 }
 
-static __attribute__((noinline)) lp_status push_many(state *s, const lp_logits *chunk, int simple)
+static __attribute__((noinline)) lp_status push_many(state *s, const lp_logits *chunk)
 {
+    if (s == NULL || chunk == NULL) {
+        return LP_ERR_ARG;
+    }
     lp_status status;
     uint32_t flags = s->flags | STREAM_SORTED;
     fp_state fp = fp_enter();
-    if (simple && flags == (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) && head_holds(s) &&
+    if (is_simple(chunk) && flags == (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) && head_holds(s) &&
         chunk->vocab <= (size_t)(INT32_MAX - s->range[0].end)) {
         const source from = plain_source(chunk->data);
         status = push_source(s, &from, chunk->vocab);
@@ -301,11 +308,7 @@ static __attribute__((noinline)) lp_status push_many(state *s, const lp_logits *
 lp_status lp_stream_push(lp_stream *stream, const lp_logits *chunk)
 {
     state *s = (state *)stream;
-    if (s == NULL || chunk == NULL) {
-        return LP_ERR_ARG;
-    }
-    int simple = is_simple(chunk);
-    return simple && push_few(s, chunk) ? LP_OK : push_many(s, chunk, simple);
+    return s != NULL && chunk != NULL && is_simple(chunk) && push_few(s, chunk) ? LP_OK : push_many(s, chunk);
 }
 
 /* ---- merge ---------------------------------------------------------------------------------------------------------- */

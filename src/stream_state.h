@@ -110,10 +110,20 @@ static inline uint64_t second_half(uint32_t x)
     return load_u64(halves);
 }
 
+static inline uint64_t hot_counts(uint64_t counts)
+{
+    return rotate(counts, 31);
+}
+
+static inline uint64_t hot_range(uint64_t range)
+{
+    return rotate(range, 47);
+}
+
 /* of k, first_token and token, flags and slots, and the first range */
 static inline uint64_t hot_sum(const state *s, uint64_t counts, uint64_t range)
 {
-    return s->k + rotate(load_u64(&s->first_token), 17) + rotate(counts, 31) + rotate(range, 47);
+    return s->k + rotate(load_u64(&s->first_token), 17) + hot_counts(counts) + hot_range(range);
 }
 
 /* brings the head's sums up to date */

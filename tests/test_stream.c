@@ -257,6 +257,37 @@ START_TEST(ids_from_first_token)
 }
 END_TEST
 
+/* A row may be filled up with -inf to a multiple of LP_BLOCK, so that no fragment is left to be sent. */
+START_TEST(filled_up_with_minus_infinity)
+{
+    const size_t shape[] = {1, 255, LP_BLOCK - 1, LP_BLOCK, LP_BLOCK + 1280, 3 * LP_BLOCK + 7};
+    for (size_t c = 0; c < row_class_count; c++) {
+        for (size_t i = 0; i < COUNT(shape); i++) {
+            rng r = rng_for(row_classes[c].name, shape[i], 11);
+            const size_t n = shape[i], full = (n + LP_BLOCK - 1) / LP_BLOCK * LP_BLOCK;
+            float *x = malloc(full * sizeof *x);
+            row_classes[c].fill(x, n, &r);
+            for (size_t j = n; j < full; j++) {
+                x[j] = -INFINITY;
+            }
+            lp_logits in = {.data = x, .rows = 1, .vocab = n};
+            answer want = answer_new(20), got = answer_new(20);
+            stream s = stream_new(20, 0, 0);
+            one_shot(&in, 0, &want);
+            push_all(&s, &in, 0, full, 4096, &r);
+            ck_assert_uint_eq(lp_stream_used(s.at),
+                              LP_STREAM_SIZE(20) - LP_STREAM_FRAGMENTS * LP_BLOCK * sizeof(float));
+            finish(s.at, &got);
+            expect_answer(&(place){"-inf after", row_classes[c].name, n, full}, &got, &want);
+            stream_free(&s);
+            answer_free(&want);
+            answer_free(&got);
+            free(x);
+        }
+    }
+}
+END_TEST
+
 /* finish at any time gives the row so far, and leaves the stream as it was */
 START_TEST(progressive_results)
 {
@@ -880,6 +911,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, tiles);
     tcase_add_test(tcase, vocabularies);
     tcase_add_test(tcase, ids_from_first_token);
+    tcase_add_test(tcase, filled_up_with_minus_infinity);
     tcase_add_test(tcase, progressive_results);
     tcase_add_test(tcase, shards_in_any_order);
     tcase_add_test(tcase, many_shards);
