@@ -182,27 +182,88 @@ LP_API lp_status lp_score(const lp_logits *in, const int32_t *token /* [rows, to
                           const lp_scores *out);
 
 /* ---- a row that arrives in pieces, or lies in shards ---------------------------------------------------------------
- * The state is plain bytes in the caller's memory: copy it, map it, send it. Blocks are cut at absolute ids. */
+ * Logits come in chunks (a tiled LM head, a network, ranks that hold parts of the vocabulary); the results are bit for bit
+ * those of one lp_score over the whole row, whatever the chunks, the shards' bounds and the order of merging. The state is
+ * plain bytes in the caller's memory, at any alignment: copy it, map it, send it (docs/streams.md has its layout). Ids that
+ * were not pushed count as -inf. Ranks of tokens cannot be had: whether a logit is above the token's is known only once the
+ * token came, and the others are gone by then.
+ *
+ * Sums go by blocks of LP_BLOCK ids, cut at absolute ids. A block of which not all ids have come is a fragment: its logits
+ * wait in the state, transformed, as f32. A stream has at most two, at its first and its last id; merging gathers them and
+ * runs those that become complete. Capacity: LP_STREAM_FRAGMENTS fragments, and LP_STREAM_RANGES ranges of ids that are not
+ * adjacent (adjacent ones are one); beyond it LP_ERR_SPACE. So up to 8 shards, with any bounds, merge in any order, and any
+ * number of them in the order of their ids.
+ *
+ * Size: 512 bytes, 8k of the list rounded up to a multiple of 64, and 8 fragments of 4 * LP_BLOCK bytes: 66,240 bytes for
+ * k = 20. Only the first lp_stream_used bytes are set, read and sent: 704 for k = 20 while no fragment is there.
+ *
+ * Damage: head, row, list and fragments have checksums. A changed byte (among those in use) is LP_ERR_STATE in
+ * lp_stream_check, _merge and _finish, which look at everything. lp_stream_push verifies what it uses; damage that it does
+ * not see stays for the others to find, but for changed values of list and fragments, which it may overwrite or use: a state
+ * from outside is to be checked before it is used. No bytes make any of them touch memory outside a state of its size.
+ *
+ * Errors of the call leave the state untouched. One thread at a time for a state that is written; reading (merge's `from`,
+ * finish, check) any number. Stack: that of lp_score and 10 KiB. */
 #define LP_STREAM_FRAGMENTS 8 /* incomplete blocks that a state holds */
 #define LP_STREAM_RANGES 16   /* ranges of ids, not adjacent, that a state holds */
+/* lp_stream_size(k) as a constant, for k that does not overflow: unsigned char state[LP_STREAM_SIZE(20)]; */
 #define LP_STREAM_SIZE(k) ((size_t)512 + ((size_t)(k)*8 + 63) / 64 * 64 + (size_t)LP_STREAM_FRAGMENTS * LP_BLOCK * 4)
 typedef struct lp_stream lp_stream;
+
+/* The results so far. Accuracy, ranges, NaN and infinities are lp_score's. `reserved` is written as 0. */
 typedef struct lp_row {
     float logsumexp, entropy, max_logit, log_norm;
     float token_logprob; /* NaN until the token was pushed */
-    lp_status status;
-    uint64_t count;
+    lp_status status;    /* LP_OK, LP_ERR_NAN, LP_ERR_INF, LP_ERR_EMPTY */
+    uint64_t count;      /* ids pushed, masked ones too */
     uint64_t reserved[4];
 } lp_row;
-LP_API size_t lp_stream_size(size_t k); /* 0 on overflow */
+
+/* The bytes that a state with a top-k list of k entries needs; 0 where that is more than half the address space. */
+LP_API size_t lp_stream_size(size_t k);
+
+/* Begins a stream in memory of `bytes` bytes. Its ids count up from first_token (0: the row's start, a shard's first id
+ * otherwise); the logprob of `token` is kept when it comes (negative: none). k = 0: no list.
+ * Status: LP_OK; LP_ERR_ARG (memory NULL, first_token negative, a k whose size overflows); LP_ERR_SPACE (bytes below
+ * lp_stream_size(k)). */
 LP_API lp_status lp_stream_init(void *memory, size_t bytes, size_t k, int32_t first_token,
                                 int32_t token /* -1: none */);
-LP_API lp_status lp_stream_check(const void *memory, size_t bytes); /* before trusting a state from outside */
-LP_API size_t lp_stream_used(const lp_stream *);
-LP_API lp_status lp_stream_push(lp_stream *,
-                                const lp_logits *chunk); /* rows == 1; same dtype and transforms each time */
-LP_API lp_status lp_stream_merge(lp_stream *into, const lp_stream *from); /* disjoint ids, any order */
-LP_API lp_status lp_stream_finish(const lp_stream *, lp_row *, float *top_logprob /* [k] */,
+
+/* Whether memory holds a state that may be trusted, before one from outside is used. Reads no byte behind `bytes`, nor behind
+ * those in use. Cost: one look at each byte in use.
+ * Status: LP_OK; LP_ERR_ARG (memory NULL); LP_ERR_STATE (bytes below the state's size, not a state, of another version,
+ * LP_NUMERICS or byte order, damaged). The checksums are no signature: they find accidents, not intent, and a forged state
+ * can give wrong numbers, but no more. */
+LP_API lp_status lp_stream_check(const void *memory, size_t bytes);
+
+/* The bytes of a state that are in use, from its first on: those that have to be kept or sent. Who gets them needs memory of
+ * lp_stream_size(k) bytes, the rest of which may hold anything. 0: not a state. */
+LP_API size_t lp_stream_used(const lp_stream *stream);
+
+/* Takes the next logits: chunk's element i gets the id after all that came before, plus i.
+ * chunk: rows 1, vocab its length, in any form; bit 0 of `allowed` is the chunk's first element. All chunks have the dtype,
+ * inv_temperature (row_inv_temperature[0] where given) and softcap of the first one, and a mask all or none of them; the
+ * masks' contents may differ. Length 0 (or rows 0) is LP_OK and changes nothing. NaN and +inf are kept until finish.
+ * Cost: that of lp_score for whole blocks; a copy more for others. Ragged chunks are fine, chunks from a multiple of LP_BLOCK
+ * on are best.
+ * Status: LP_OK; LP_ERR_ARG (what makes lp_score's `in` wrong, more than one row, another form than the first chunk's, ids
+ * beyond INT32_MAX - 1); LP_ERR_STATE (a state that was merged into takes no more logits; damage). */
+LP_API lp_status lp_stream_push(lp_stream *stream, const lp_logits *chunk);
+
+/* Adds what `from` has to `into`; `from` stays. Their ids must be disjoint, and need not be adjacent. From then on `into` takes
+ * merges, but no pushes, also where `from` was empty. dtype and masks may differ between the two.
+ * Cost: one look at each byte in use, and a block's sums for each fragment that becomes complete.
+ * Status: LP_OK; LP_ERR_ARG (NULL); LP_ERR_STATE (an id in both, another k or token, another inv_temperature or softcap,
+ * another version or byte order, damage: `into` is untouched); LP_ERR_SPACE (the capacity above; `into` is untouched). */
+LP_API lp_status lp_stream_merge(lp_stream *into, const lp_stream *from);
+
+/* The results of what came so far. Changes nothing: may be called at any time, for progressive results, and pushes go on.
+ * top_logprob, top_token: [k], both or neither; best first, ties lowest id first; what the row does not have is id -1 with
+ * logprob -inf; a bad row is NaN and -1. Alignment: that of float and int32_t. No overlap with the state.
+ * Cost: at most LP_STREAM_FRAGMENTS blocks, and two additions for each entry of the list.
+ * Status: LP_OK; LP_ERR_ARG (NULL stream or row, one of the lists alone); LP_ERR_STATE; LP_ERR_NAN, LP_ERR_INF, LP_ERR_EMPTY as
+ * row->status: no logits yet are LP_ERR_EMPTY. A token that did not come is no error. */
+LP_API lp_status lp_stream_finish(const lp_stream *stream, lp_row *row, float *top_logprob /* [k] */,
                                   int32_t *top_token /* [k] */);
 
 /* ---- partial sets: the k log-probabilities that an API returned ------------------------------------------------------
