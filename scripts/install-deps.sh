@@ -14,7 +14,7 @@ packages_test='check libmpfr-dev python3'
 packages_arm='gcc-aarch64-linux-gnu g++-aarch64-linux-gnu clang qemu-user
     libsleef-dev:arm64 libjansson-dev:arm64 check:arm64 libmpfr-dev:arm64'
 packages_ci='g++ clang clang-format-14 libclang-rt-14-dev shellcheck binutils dpkg-dev man-db
-    libbenchmark-dev valgrind'
+    libbenchmark-dev libopenmpi-dev valgrind'
 
 packages_of() {
     case $1 in
