@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The inner loops of the row kernels, each in a function of its own. LANES is the lanes.h of the ISA to look at. */
+#include "loops.h"
+#include LANES
+#include "core/scan.h"
+
+uint32_t loop_logsumexp(const float *x, size_t groups, float *sums)
+{
+    vf peak = v_set1(0);
+    vu bits = v_bits_zero();
+    for (size_t g = 0; g < groups; g++) {
+        group_fast(x + g * LP_GROUP, sums + g % LP_GROUPS * LP_LANES, NULL, peak, &peak, &bits, 0);
+    }
+    return v_mask_ge(peak, v_set1(1)) + (uint32_t)v_bits_test(bits, NARROW_OUTSIDE);
+}
+
+uint32_t loop_entropy(const float *x, size_t groups, float *sums, float max)
+{
+    vf peak = v_set1(0), m = v_set1(max);
+    vu bits = v_bits_zero();
+    for (size_t g = 0; g < groups; g++) {
+        float *s = sums + g % LP_GROUPS * LP_LANES;
+        group_fast(x + g * LP_GROUP, s, s + LP_GROUPS * LP_LANES, m, &peak, &bits, 1);
+    }
+    return (uint32_t)v_bits_test(bits, NARROW_OUTSIDE);
+}
+
+void loop_dense(float *out, const float *x, size_t n, float max, float log_norm)
+{
+    dense_plain(out, x, n, max, log_norm, 0);
+}
+
+float loop_max(const float *x)
+{
+    block_groups g;
+    block_cut(&g, x, LP_BLOCK_SIZE);
+    return block_max(&g);
+}
