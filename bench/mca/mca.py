@@ -17,17 +17,19 @@ TURN = {
     "max": (r"fmaxnm|vmaxps", 1),
 }
 FLOAT = r"fml[as]|f(add|sub|mul|maxnm)|vfn?m(add|sub)[0-9]+ps|v(add|sub|mul|max)ps"
-# The ports that take a vector FMA, by llvm's names of them.
+# The ports that take a vector FMA, by llvm's names of them; 512-bit ones where they differ.
 PORTS = {
     "neoverse-n1": r"N1UnitV\d",
     "neoverse-n2": r"N2UnitV\d",
     "neoverse-v1": r"V1UnitV\d",
     "neoverse-v2": r"V2UnitV\d",
-    "sapphirerapids": r"SPRPort0[05]|SPRPort01?$",
-    "icelake-server": r"ICXPort[01]$|ICXPort5$",
-    "skylake-avx512": r"SKXPort[015]$",
-    "znver3": r"Zn3FPP[0-3]",
-    "znver4": r"Zn4FPP?[0-3]",
+    "sapphirerapids": r"SPRPort0[01]",
+    "sapphirerapids/16": r"SPRPort0[05]",
+    "icelake-server": r"ICXPort[01]",
+    "icelake-server/16": r"ICXPort[05]",
+    "skylake-avx512": r"SKXPort[01]",
+    "skylake-avx512/16": r"SKXPort[05]",
+    "znver4": r"Zn4FPFMul[01]|Zn4FP[01]",
 }
 
 
@@ -68,14 +70,16 @@ def inner_loop(body, pattern):
                 loops.append((place[target] + 1, i + 1))
     inner = [a for a in loops if not any(a[0] <= b[0] and b[1] <= a[1] and a != b for b in loops)]
     count = lambda loop: sum(bool(op and re.fullmatch(pattern, op[0])) for op in map(instruction, body[slice(*loop)]))
-    best = max(inner, key=count)
+    best = max(inner, key=count, default=None)
+    if best is None or count(best) == 0:  # unrolled to the end: all of the function but its return
+        best = (0, next(i for i, line in enumerate(body) if re.match(r"\s*ret", line)))
     return [line for line in body[slice(*best)] if instruction(line)], count(best)
 
 
-def simulate(loop, model):
-    """cycles a turn by simulation, by the FMA ports' work, and by everything's"""
+def simulate(loop, model, width):
+    """a turn's cycles by simulation, its uops, and the mean work of the ports that take an FMA"""
     arm = model.startswith("neoverse")
-    text = "# LLVM-MCA-BEGIN\n" + "\n".join(loop) + "\n# LLVM-MCA-END\n"
+    text = "# LLVM-MCA-BEGIN\n" + loop + "\n# LLVM-MCA-END\n"
     triple = "aarch64" if arm else "x86_64"
     command = ["llvm-mca-19", f"-mtriple={triple}", f"-mcpu={model}", "-iterations=300", "-instruction-info=0"]
     out = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
@@ -86,12 +90,11 @@ def simulate(loop, model):
     load = {}
     for key, work in zip(re.findall(r"\[([\d.]+)\]", lines[at + 1]), lines[at + 2].split()):
         load[units[key]] = load.get(units[key], 0) + (0 if work == "-" else float(work))
-    ports = [w for unit, w in load.items() if re.match(PORTS[model], unit)]
+    ports = [w for unit, w in load.items() if re.fullmatch(PORTS.get(f"{model}/{width}", PORTS[model]), unit)]
     return {
         "cycles": value("Total Cycles") / 300,
         "uops": value("Total uOps") / 300,
         "ports": sum(ports) / len(ports),
-        "nports": len(ports),
     }
 
 
@@ -103,10 +106,11 @@ def main():
         loop, count = inner_loop(found[name], pattern)
         sets = count / each * width / 32
         ops = [instruction(line) for line in loop]
-        result = {key: value / sets for key, value in simulate(loop, model).items() if key != "nports"}
-        floats = sum(bool(re.fullmatch(FLOAT, op)) for op, _ in ops)
-        result["instructions"] = len(ops) / sets
-        result["float_ops"] = floats / sets
+        floats = "\n".join(line for line in loop if re.fullmatch(FLOAT, instruction(line)[0]))
+        result = simulate("\n".join(loop), model, width)
+        result["float_ports"] = simulate(floats, model, width)["ports"]
+        result["instructions"] = len(ops)
+        result = {key: value / sets for key, value in result.items()}
         stack = sum(bool(re.search(r"\[sp|\[x29|\(%r[sb]p", operands)) for _, operands in ops)
         moves = sum(bool(re.match(r"(umov|smov|ins|dup|v?pinsr|v?pextr|vextract|vinsert|fmov$)", op)) for op, _ in ops)
         copies = sum(op == "mov" and ".16b" in rest or bool(re.match(r"vmov[adu]", op)) and "(" not in rest
