@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 sh scripts/install-deps.sh build
 say "building"
 quietly build/demo-configure.log cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release \
-    -DLOGPROB_TESTS=OFF
+    -DLOGPROB_TESTS=OFF -DLOGPROB_EXAMPLES=OFF
 quietly build/demo-build.log cmake --build build/demo
 
 story=tests/data/story
