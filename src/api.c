@@ -89,6 +89,15 @@ static lp_status check_dense(const lp_logits *in, const float *out, size_t out_s
     return LP_OK;
 }
 
+/* Instructions pass a NaN's payload on, or replace it, as the CPU and the order of operands have it. */
+static void nans_canonical(float *x, size_t n)
+{
+    const float nan = row_nan();
+    for (size_t i = 0; i < n; i++) {
+        x[i] = x[i] != x[i] ? nan : x[i];
+    }
+}
+
 lp_status lp_transform(const lp_logits *in, float *out, size_t out_stride)
 {
     lp_status status = logits_check(in);
@@ -108,6 +117,7 @@ lp_status lp_transform(const lp_logits *in, float *out, size_t out_stride)
             size_t n = in->vocab - at < LP_BLOCK ? in->vocab - at : LP_BLOCK;
             source part = source_at(&row_source, at);
             k->prepare(block, &part, n);
+            nans_canonical(block, n);
             memcpy(row_out + at, block, n * sizeof *block);
         }
     }

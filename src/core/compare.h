@@ -74,9 +74,13 @@ LP_INLINE double mass_of(double x)
  * a - a_max is exact near the maximum, where the mass is, whatever lies between the rows. For the extremes a - b comes first,
  * which is exact where the rows are alike, whatever lies between the element and the maximum (a mask of -1e30, say), but
  * where the maxima are so far apart that it would lose bits of near ones. */
-LP_INLINE void exact_step(exact_lanes *s, const float *a, const float *b, double a_max, double b_max, double scale)
+LP_INLINE void exact_step(exact_lanes *s, const float *at_a, const float *at_b, double a_max, double b_max,
+                          double scale)
 {
     const double far = 1e40, shift = a_max - b_max;
+    float a[EXACT_LANES], b[EXACT_LANES]; /* rows may lie at any byte */
+    memcpy(a, at_a, sizeof a);
+    memcpy(b, at_b, sizeof b);
     const int apart = shift > 0x1p20 || shift < -0x1p20;
     const double a_from = apart ? a_max : 0, b_from = apart ? b_max : 0, then = apart ? 0 : shift;
     for (int l = 0; l < EXACT_LANES; l++) {

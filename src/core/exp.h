@@ -9,8 +9,8 @@
 #define EXP_OUTSIDE (~0x400007FFU)
 
 /* e^x times scale / kappa, for x between EXP_LOWEST and EXP_HIGHEST (moved by 8 units of magic a power of two), and the t that
- * shows whether x lay there. Relative error 9e-8 after the factor is undone, of which 6e-8 is the last rounding; near
- * EXP_LOWEST, where T is subnormal, nothing is promised but the bits. */
+ * shows whether x lay there. Relative error 9e-8 after the factor is undone, of which 6e-8 is the last rounding, for x from
+ * -83 on; below, where T r is subnormal, nothing is promised but the bits. */
 LP_INLINE vf exp_terms(vf x, vf magic, vf *t)
 {
     *t = v_fma(x, v_set1(EXP_LOG2E), magic);
