@@ -23,8 +23,9 @@ static inline float bits_float(uint32_t b)
     return x;
 }
 
-/* fma with one rounding on any CPU. Without the instruction: the product of two floats is exact in double; the sum is
- * rounded to odd, which makes the second rounding, to float, the only one that counts (53 >= 2 * 24 + 2). */
+/* fma with one rounding on any CPU. Without the instruction: the product of two floats is exact in double, and rounding the
+ * sum twice, to double and to float, differs from once only where the double lies half-way between two floats, or where
+ * the float is subnormal and half-way lies elsewhere. There the sum is rounded to odd first (53 >= 2 * 24 + 2). */
 static inline float fused(float a, float b, float c)
 {
 #if defined(__FP_FAST_FMAF)
@@ -32,13 +33,15 @@ static inline float fused(float a, float b, float c)
 #else
     double product = (double)a * b;
     double sum = product + c;
-    double part = sum - product;
-    double error = (product - (sum - part)) + (c - part);
     uint64_t u;
     memcpy(&u, &sum, sizeof u);
-    if (error != 0 && (u & 1) == 0 && sum - sum == 0) {
-        u += (error > 0) == (sum > 0) ? 1 : (uint64_t)-1;
-        memcpy(&sum, &u, sizeof sum);
+    if (__builtin_expect((u & 0x1FFFFFFF) == 0x10000000 || (sum < 0x1p-126 && sum > -0x1p-126), 0)) {
+        double part = sum - product;
+        double error = (product - (sum - part)) + (c - part);
+        if (error != 0 && (u & 1) == 0) {
+            u += (error > 0) == (sum > 0) ? 1 : (uint64_t)-1;
+            memcpy(&sum, &u, sizeof sum);
+        }
     }
     return (float)sum;
 #endif
