@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Installs the Debian packages that a job needs and that are missing:  install-deps.sh [--list] build|test|arm|ci ...
+# Installs the Debian packages that a job needs and that are missing:  install-deps.sh [--list] build|test|bindings|arm|ci ...
 #   build  the library and the command      test  build + the tests
 #   arm    test + the cross build to AArch64 and its emulator      ci  everything that .ci/run uses
+#   bindings  build + what the packages for Python and Rust need
 # Where nothing is missing, apt is not called. Where there is no apt, the names are printed and the job goes on: its
 # build says what it lacks.
 set -eu
@@ -13,6 +14,8 @@ packages_build='gcc libc6-dev cmake ninja-build pkg-config libsleef-dev libjanss
 packages_test='check libmpfr-dev python3'
 packages_arm='gcc-aarch64-linux-gnu g++-aarch64-linux-gnu clang qemu-user
     libsleef-dev:arm64 libjansson-dev:arm64 check:arm64 libmpfr-dev:arm64'
+packages_bindings='python3-numpy python3-scipy python3-pytest python3-pip python3-setuptools python3-wheel mypy
+    cargo rustc rustfmt'
 packages_ci='g++ clang clang-format-14 libclang-rt-14-dev shellcheck binutils dpkg-dev man-db
     libbenchmark-dev libopenmpi-dev valgrind'
 
@@ -21,8 +24,9 @@ packages_of() {
     build) echo "$packages_build" ;;
     test) echo "$packages_build $packages_test" ;;
     arm) echo "$packages_build $packages_test $packages_arm" ;;
-    ci) echo "$packages_build $packages_test $packages_arm $packages_ci" ;;
-    *) fail "unknown job '$1': build, test, arm or ci" ;;
+    bindings) echo "$packages_build python3 $packages_bindings" ;;
+    ci) echo "$packages_build $packages_test $packages_arm $packages_bindings $packages_ci" ;;
+    *) fail "unknown job '$1': build, test, bindings, arm or ci" ;;
     esac
 }
 

@@ -177,7 +177,7 @@ def score(
         for name, array in arrays.items():
             width = {"token_logprob": n, "top_logprob": k, "top_token": k}.get(name, 1)
             setattr(out, name, address(array) + 4 * width * part.first)
-        chosen = None if ids is None else address(ids) + 4 * n * part.first
+        chosen = None if ids is None or n == 0 else address(ids) + 4 * n * part.first
         code: int = library.lp_score(part.logits, chosen, k, out)
         return code
 
