@@ -64,7 +64,7 @@ size_t lp_stream_used(const lp_stream *stream)
         return 0;
     }
     const coverage c = state_coverage(s);
-    return state_used(s, &c);
+    return c.slots > LP_STREAM_FRAGMENTS ? 0 : state_used(s, &c);
 }
 
 /* ---- the row and the list, out of the state and back --------------------------------------------------------------- */
@@ -79,8 +79,9 @@ typedef struct work {
 /* 0 where the row was damaged, or the list's length. The entries can do no harm: merge, finish and check look at them. */
 static int work_begin(work *w, state *s)
 {
+    const int64_t most = ((int64_t)INT32_MAX + 1) / LP_BLOCK; /* blocks */
     uint64_t sum = words_copy((unsigned char *)&w->row, s->row, sizeof w->row / 8);
-    if (s->row_sum != sum || s->top_n > s->k) {
+    if (s->row_sum != sum || s->top_n > s->k || !row_bounded(&w->row, most)) {
         return 0;
     }
     w->top = state_top(s, state_list(s), state_list(s) + (size_t)s->k * sizeof(float));
@@ -207,6 +208,20 @@ static int form_fits(state *s, const source *from)
            s->softcap == zero_bits(from->softcap);
 }
 
+/* Whether ids and slots are as pushes leave them, so that what comes next has its place: sums that fit do not say so, for
+ * who forges a state forges them too. */
+static int push_holds(const state *s)
+{
+    int32_t block[2];
+    if (!head_holds(s) || (s->flags & STREAM_MERGED) || s->first_token < 0 || s->ranges > 1) {
+        return 0;
+    }
+    const id_range ids = s->range[0];
+    return s->ranges == 0
+               ? s->slots == 0
+               : ids.begin == s->first_token && ids.begin < ids.end && s->slots == partial_blocks(&ids, 1, block, 2);
+}
+
 /* n logits of the stream's form */
 static lp_status push_source(state *s, const source *from, size_t n)
 {
@@ -274,7 +289,7 @@ static lp_status push_any(state *s, const lp_logits *chunk)
     if (logits_check(chunk) != LP_OK || chunk->rows > 1) {
         return LP_ERR_ARG;
     }
-    if (!head_holds(s) || (s->flags & STREAM_MERGED)) {
+    if (!push_holds(s)) {
         return LP_ERR_STATE;
     }
     if (chunk->rows == 0 || chunk->vocab == 0) {
@@ -294,7 +309,7 @@ static __attribute__((noinline)) lp_status push_many(state *s, const lp_logits *
     lp_status status;
     uint32_t flags = s->flags | STREAM_SORTED;
     fp_state fp = fp_enter();
-    if (is_simple(chunk) && flags == (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) && head_holds(s) &&
+    if (is_simple(chunk) && flags == (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) && push_holds(s) &&
         chunk->vocab <= (size_t)(INT32_MAX - s->range[0].end)) {
         const source from = plain_source(chunk->data);
         status = push_source(s, &from, chunk->vocab);

@@ -227,22 +227,32 @@ static int64_t complete_blocks(const coverage *c)
     return n;
 }
 
-/* bounds within which the arithmetic on accumulators cannot overflow: a block makes at most 4 deposits, of 32 bits a bin */
+static int within(int64_t x, int64_t most)
+{
+    return (uint64_t)x + (uint64_t)most <= 2 * (uint64_t)most;
+}
+
+/* Bounds within which the arithmetic on accumulators cannot overflow: a block makes at most 4 deposits, of 32 bits a bin.
+ * Without branches: each push that completes a block asks. */
 static int acc_holds(const acc *a, int64_t blocks)
 {
-    int64_t most = blocks << 34;
+    const int empty = a->top == LP_ACC_EMPTY;
+    int holds = empty | within(a->top, (int64_t)1 << 40);
     for (int i = 0; i < LP_ACC_BINS; i++) {
-        if (a->bin[i] > most || a->bin[i] < -most || (a->top == LP_ACC_EMPTY && a->bin[i] != 0)) {
-            return 0;
-        }
+        holds &= within(a->bin[i], empty ? 0 : blocks << 34);
     }
-    return a->top == LP_ACC_EMPTY || (a->top < (int64_t)1 << 40 && a->top > -((int64_t)1 << 40));
+    return holds;
 }
 
 static int sums_hold(const block_sum *b)
 {
-    return b->s >= 0 && b->s < 0x1p300 && b->q > -0x1p600 && b->q < 0x1p600 && b->k < (int64_t)1 << 42 &&
-           b->k > -((int64_t)1 << 42) && is_finite(b->m);
+    return (b->s >= 0) & (b->s < 0x1p300) & (b->q > -0x1p600) & (b->q < 0x1p600) & within(b->k, (int64_t)1 << 42) &
+           is_finite(b->m);
+}
+
+int row_bounded(const row *r, int64_t blocks)
+{
+    return acc_holds(&r->s, blocks) & acc_holds(&r->t, blocks) & sums_hold(&r->full) & sums_hold(&r->rest);
 }
 
 static int row_holds(const state *s, const coverage *c)
@@ -258,8 +268,7 @@ static int row_holds(const state *s, const coverage *c)
         return memcmp(&r, &fresh, sizeof r) == 0 && (fresh.flags == ROW_ENTROPY || complete_blocks(c) > 0);
     }
     return r.flags == fresh.flags && r.wide_hint == 0 && is_finite(r.max) && is_complete(c, r.id) &&
-           acc_holds(&r.s, complete_blocks(c)) && acc_holds(&r.t, complete_blocks(c)) && sums_hold(&r.full) &&
-           sums_hold(&r.rest);
+           row_bounded(&r, complete_blocks(c));
 }
 
 static int top_holds(const state *s, const coverage *c)
