@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Installs the Debian packages that a job needs and that are missing:  install-deps.sh [--list] build|test|bindings|arm|ci ...
+# Installs the Debian packages that a job needs and that are missing:  install-deps.sh [--list] build|test|fuzz|bindings|arm|ci ...
 #   build  the library and the command      test  build + the tests
-#   arm    test + the cross build to AArch64 and its emulator      ci  everything that .ci/run uses
-#   bindings  build + what the packages for Python and Rust need
+#   fuzz   test + clang's fuzzer      arm  test + the cross build to AArch64 and its emulator
+#   ci     everything that .ci/run uses      bindings  build + the packages for Python and Rust
 # Where nothing is missing, apt is not called. Where there is no apt, the names are printed and the job goes on: its
 # build says what it lacks.
 set -eu
@@ -12,21 +12,23 @@ cd "$(dirname "$0")/.."
 
 packages_build='gcc libc6-dev cmake ninja-build pkg-config libsleef-dev libjansson-dev'
 packages_test='check libmpfr-dev python3'
+packages_fuzz='clang libclang-rt-14-dev'
 packages_arm='gcc-aarch64-linux-gnu g++-aarch64-linux-gnu clang qemu-user
     libsleef-dev:arm64 libjansson-dev:arm64 check:arm64 libmpfr-dev:arm64'
 packages_bindings='python3-numpy python3-scipy python3-pytest python3-pip python3-setuptools python3-wheel mypy
     cargo rustc rustfmt'
-packages_ci='g++ clang clang-format-14 libclang-rt-14-dev shellcheck binutils dpkg-dev man-db
+packages_ci='g++ clang-format-14 shellcheck binutils dpkg-dev man-db
     libbenchmark-dev libopenmpi-dev valgrind'
 
 packages_of() {
     case $1 in
     build) echo "$packages_build" ;;
     test) echo "$packages_build $packages_test" ;;
+    fuzz) echo "$packages_build $packages_test $packages_fuzz" ;;
     arm) echo "$packages_build $packages_test $packages_arm" ;;
     bindings) echo "$packages_build python3 $packages_bindings" ;;
-    ci) echo "$packages_build $packages_test $packages_arm $packages_bindings $packages_ci" ;;
-    *) fail "unknown job '$1': build, test, bindings, arm or ci" ;;
+    ci) echo "$packages_build $packages_test $packages_fuzz $packages_arm $packages_bindings $packages_ci" ;;
+    *) fail "unknown job '$1': build, test, fuzz, bindings, arm or ci" ;;
     esac
 }
 
