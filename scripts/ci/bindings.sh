@@ -8,24 +8,30 @@ cd "$(dirname "$0")/../.."
 # Another Python or Rust may come first in PATH.
 PATH=/usr/bin:$PATH
 work=$PWD/build/bindings
-site=$work/site
-rm -rf "$work/wheels" "$site" bindings/python/build/lib
+rm -rf "$work/wheels" "$work/venv" bindings/python/build/lib
 mkdir -p "$work"
 export PYTHONDONTWRITEBYTECODE=1
+unset LOGPROB_LIBRARY LOGPROB_LIB_DIR
 
 say "Python: the wheel, built from the sources"
 quietly "$work/wheel.log" python3 -m pip wheel --no-build-isolation --no-index --no-deps -w "$work/wheels" bindings/python
-quietly "$work/wheel.log" python3 -m pip install --no-index --no-deps --target "$site" "$work"/wheels/*.whl
-ls "$work/wheels" "$site/logprob"
+quietly "$work/venv.log" python3 -m venv --system-site-packages "$work/venv"
+python=$work/venv/bin/python
+quietly "$work/wheel.log" "$python" -m pip install --no-index "$work"/wheels/*.whl
+library=$("$python" -c 'import logprob._library as found; print(found.library._name)')
+case $library in
+"$work/venv/"*) ;;
+*) fail "the package uses $library, not its own library" ;;
+esac
 
 say "C: the digests that the bindings have to reproduce"
-ln -sf "$site/logprob/liblogprob.so" "$work/liblogprob.so.0" # the name that a program looks for
+ln -sf "$library" "$work/liblogprob.so.0" # the name that a program looks for
 cc -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Werror -Iinclude bindings/golden.c "$work/liblogprob.so.0" -o "$work/golden"
 LD_LIBRARY_PATH=$work "$work/golden" | diff bindings/golden.txt -
 
 say "Python: types and tests"
 mypy --config-file bindings/python/pyproject.toml --cache-dir "$work/mypy" bindings/python/src bindings/python/example.py
-(cd bindings/python && PYTHONPATH=$site python3 -m pytest -p no:cacheprovider)
+(cd bindings/python && "$python" -m pytest -p no:cacheprovider)
 
 say "Rust: layout and tests, with the library built from the sources"
 export CARGO_TARGET_DIR="$work/rust"
