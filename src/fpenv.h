@@ -9,7 +9,7 @@
 #error "logprob must not be compiled with -ffast-math: its result bits are a promise (append -fno-fast-math)"
 #endif
 #include <float.h>
-#if FLT_EVAL_METHOD != 0
+#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 /* 16: as 0, and _Float16 in itself, as with -mavx512fp16 */
 #error "logprob needs float arithmetic in float: FLT_EVAL_METHOD must be 0 (on 32-bit x86: -msse2 -mfpmath=sse)"
 #endif
 
