@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What C says of the structs: "struct member offset size" for each member, and the size of the whole as member ".". The tests
- * of the bindings compile this and compare. */
+/* What C says of the structs: "struct member offset size" for each member, and the size of the whole as member ".". The
+ * tests of the bindings compile this and compare. */
 #include <logprob.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Puts the shared library into the wheel: the one that LOGPROB_LIBRARY names, else one built from the sources around."""
+"""Puts the shared library into the wheel: the one that LOGPROB_LIBRARY names, else one built here."""
 from __future__ import annotations
 
 import os

@@ -14,7 +14,8 @@ export PYTHONDONTWRITEBYTECODE=1
 unset LOGPROB_LIBRARY LOGPROB_LIB_DIR
 
 say "Python: the wheel, built from the sources"
-quietly "$work/wheel.log" python3 -m pip wheel --no-build-isolation --no-index --no-deps -w "$work/wheels" bindings/python
+quietly "$work/wheel.log" \
+    python3 -m pip wheel --no-build-isolation --no-index --no-deps -w "$work/wheels" bindings/python
 quietly "$work/venv.log" python3 -m venv --system-site-packages "$work/venv"
 python=$work/venv/bin/python
 quietly "$work/wheel.log" "$python" -m pip install --no-index "$work"/wheels/*.whl
@@ -26,11 +27,13 @@ esac
 
 say "C: the digests that the bindings have to reproduce"
 ln -sf "$library" "$work/liblogprob.so.0" # the name that a program looks for
-cc -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Werror -Iinclude bindings/golden.c "$work/liblogprob.so.0" -o "$work/golden"
+cc -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Werror -Iinclude bindings/golden.c \
+    "$work/liblogprob.so.0" -o "$work/golden"
 LD_LIBRARY_PATH=$work "$work/golden" | diff bindings/golden.txt -
 
 say "Python: types and tests"
-mypy --config-file bindings/python/pyproject.toml --cache-dir "$work/mypy" bindings/python/src bindings/python/example.py
+mypy --config-file bindings/python/pyproject.toml --cache-dir "$work/mypy" \
+    bindings/python/src bindings/python/example.py
 (cd bindings/python && "$python" -m pytest -p no:cacheprovider)
 
 say "Rust: layout and tests, with the library built from the sources"

@@ -24,10 +24,13 @@ ONE_ROW_FUNCTIONS = {
 
 @pytest.mark.parametrize("name", ONE_ROW_FUNCTIONS)
 @pytest.mark.parametrize(
-    "value, status, text", [(np.nan, Status.NAN, "NaN"), (np.inf, Status.INF, r"\+infinity"), (-np.inf, Status.EMPTY, "mass")]
+    "value, status, text",
+    [(np.nan, Status.NAN, "NaN"), (np.inf, Status.INF, r"\+infinity"), (-np.inf, Status.EMPTY, "mass")],
 )
 @pytest.mark.parametrize("backwards", [False, True])
-def test_bad_rows(name: str, value: float, status: Status, text: str, backwards: bool, rng: np.random.Generator) -> None:
+def test_bad_rows(
+    name: str, value: float, status: Status, text: str, backwards: bool, rng: np.random.Generator
+) -> None:
     function: Callable[..., Any] = ONE_ROW_FUNCTIONS[name]
     good = rng.normal(size=(4, 20)).astype(np.float32)
     bad = good.copy()
@@ -108,3 +111,13 @@ def test_status_names() -> None:
     from logprob._library import status_text
 
     assert status_text(Status.STATE).startswith("the stream state") and status_text(99) == "unknown status"
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint32", "int64", "uint64", ">i4"])
+def test_widths_of_ids(dtype: str) -> None:
+    x = np.arange(10, dtype=np.float32)
+    want = logprob.log_softmax(x)[[0, 9]]
+    assert np.array_equal(logprob.gather(x, np.array([0, 9], dtype)), want)
+    largest = np.array([np.iinfo(dtype).max], dtype)
+    with pytest.raises(RowError, match="not below vocab"):
+        logprob.gather(x, largest)

@@ -68,7 +68,11 @@ def test_other_threads_run_during_a_call() -> None:
 def test_threads_get_the_same_bits() -> None:
     x = np.random.default_rng(5).normal(0, 5, (64, 3000)).astype(np.float32)
     want, out = logprob.log_softmax(x), np.empty_like(x)
-    threads = [threading.Thread(target=logprob.log_softmax, args=(x[i::4],), kwargs={"out": out[i::4]}) for i in range(4)]
+
+    def work(first: int) -> None:
+        logprob.log_softmax(x[first::4], out=out[first::4])
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Links liblogprob: the one in LOGPROB_LIB_DIR; else the installed one, as pkg-config knows it; else one built by CMake from
-//! the sources around this folder.
+//! Links liblogprob: the one in LOGPROB_LIB_DIR; else the installed one, as pkg-config knows it; else one built by
+//! CMake from the sources around this folder.
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -45,7 +45,7 @@ fn installed() -> bool {
 fn built() -> PathBuf {
     let sources = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../../..");
     if !sources.join("include/logprob.h").exists() {
-        panic!("liblogprob is not installed and its sources are not around this crate; LOGPROB_LIB_DIR may name a folder with it");
+        panic!("liblogprob is neither installed nor around this crate; LOGPROB_LIB_DIR may name its folder");
     }
     for part in ["CMakeLists.txt", "cmake", "include", "src"] {
         println!("cargo:rerun-if-changed={}", sources.join(part).display());

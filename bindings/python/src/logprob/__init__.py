@@ -2,8 +2,8 @@
 """Log-probabilities from raw logits in one read of each row, with the same bits on every CPU.
 
 Shapes: logits are [..., vocab], and results have the leading shape. A single row [vocab] gives numbers. Logits are read
-where they lie, and calls run without the GIL. Natural logarithms, nats. What each function promises, and how accurate it
-is, says include/logprob.h of the C library.
+where they lie, and calls run without the GIL. Natural logarithms, nats. include/logprob.h of the C library says what
+each function promises and how accurate it is.
 """
 from ._version import __version__
 from .comparison import Divergence, compare

@@ -66,14 +66,14 @@ def float32_input(value: Any, name: str) -> Float32:
 
 
 def ids_input(value: Any, name: str) -> Int32:
-    """Token ids as contiguous int32. Wider ids that do not fit stay what they are: none (< 0), or not below any vocab."""
+    """Token ids as contiguous int32. Wider ones that do not fit stay none (< 0), or not below any vocab."""
     array = as_array(value)[0]
     if array.dtype.kind not in "iu":
         if array.size != 0:
             raise TypeError(f"{name}: integers are needed, not {array.dtype}")
         array = array.astype(np.int32)
-    if array.dtype != np.int32:
-        array = np.clip(array, -1 if array.dtype.kind == "i" else 0, INT32_MAX).astype(np.int32)
+    if array.dtype.itemsize >= 4 and array.dtype != np.int32:
+        array = np.clip(array, -1 if array.dtype.kind == "i" else 0, INT32_MAX)
     return np.require(array, np.int32, ["C", "A"])
 
 
@@ -112,7 +112,7 @@ def check_last_axis(array: npt.NDArray[Any], name: str) -> None:
 
 
 class Walk:
-    """How arrays of one leading shape are walked together: `rows` rows a call, evenly `strides` elements apart in each array.
+    """How arrays of one leading shape are walked together: `rows` rows a call, in each array `strides` elements apart.
 
     The last axes that lie evenly in all arrays are one call. What one call cannot express (rows that go backwards,
     overlap, or are no whole number of elements apart) takes one call a row; nothing is copied.

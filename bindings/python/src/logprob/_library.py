@@ -132,7 +132,7 @@ _PROTOTYPES = {
 
 
 def _candidates() -> list[str]:
-    """The one that LOGPROB_LIBRARY names and no other; else the wheel's own; else the one that the system's loader finds."""
+    """The one that LOGPROB_LIBRARY names and no other; else the wheel's own; else the one that the loader finds."""
     given = os.environ.get("LOGPROB_LIBRARY")
     if given:
         return [given]

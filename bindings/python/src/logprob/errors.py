@@ -38,8 +38,8 @@ class ArgumentError(LogprobError, ValueError):
 class RowError(LogprobError, ValueError):
     """A row (or sequence) has no result: NaN, +inf or no mass in its logits, or a token that is not below vocab.
 
-    The others have theirs: ``result`` is what the function would have returned, NaN for the bad rows, and ``row`` the index
-    of the first bad one. ``check=False`` returns it without raising.
+    The others have theirs: ``result`` is what the function would have returned, NaN for the bad rows, and ``row`` the
+    index of the first bad one. ``check=False`` returns the result without raising.
     """
 
     def __init__(self, status: Status, text: str, row: Any, result: Any) -> None:

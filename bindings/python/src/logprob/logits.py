@@ -9,7 +9,8 @@ from typing import Any, Callable, NamedTuple, Optional, Sequence, Tuple, Union
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import INT32_MAX, ArrayLike, Float32, Int32, Shape, Walk, address, as_array, check_last_axis, matrix_output
+from ._arrays import INT32_MAX, ArrayLike, Float32, Int32, Shape, Walk
+from ._arrays import address, as_array, check_last_axis, matrix_output
 from ._library import CLogits, CScores, check_call, library, status_text
 from .errors import ArgumentError, RowError, Status
 
@@ -19,7 +20,7 @@ _DTYPES = {"f32": 0, "float32": 0, "bf16": 1, "bfloat16": 1, "f16": 2, "float16"
 
 
 class Logits:
-    """Logits [..., vocab], in any leading shape, that stay where they are, with what is applied to each while it is read.
+    """Logits [..., vocab] that stay where they are, and what is applied to each while it is read.
 
     Every function takes either plain logits or these. In this order:
 
@@ -28,7 +29,7 @@ class Logits:
       anywhere. Lists become float32.
     - ``dtype``: "f32", "f16" or "bf16"; needed only for bfloat16 that comes as uint16.
     - ``softcap``: c in c * tanh(x / c); 0: off.
-    - ``inv_temperature``: 1 / T that logits are multiplied by: a number for all, or an array [...] with one for each row.
+    - ``inv_temperature``: 1 / T that logits are multiplied by: a number, or an array [...] with one for each row.
     - ``allowed``: which tokens may be: bool [..., vocab] (packed: a copy of an 8th of a byte each), or uint32 words
       [..., ceil(vocab / 32)] with bit id % 32 of word id / 32; either may lack leading axes that are the same for all.
     """
@@ -137,7 +138,8 @@ def _mask(value: npt.ArrayLike, lead: Shape, vocab: int) -> npt.NDArray[np.uint3
         padding = [(0, 0)] * (given.ndim - 1) + [(0, 4 * words - packed.shape[-1])]
         given = np.pad(packed, padding).view("<u4").astype(np.uint32, copy=False)
     elif given.dtype != np.uint32 or given.ndim == 0 or given.shape[-1] != words:
-        raise ArgumentError(f"allowed: bool [..., {vocab}] or uint32 [..., {words}] is needed, not {given.dtype} {given.shape}")
+        needed = f"bool [..., {vocab}] or uint32 [..., {words}]"
+        raise ArgumentError(f"allowed: {needed} is needed, not {given.dtype} {given.shape}")
     try:
         spread = np.broadcast_to(given, lead + (words,))
     except ValueError:
@@ -148,8 +150,7 @@ def _mask(value: npt.ArrayLike, lead: Shape, vocab: int) -> npt.NDArray[np.uint3
 
 
 class Part(NamedTuple):
-    """The rows that one call takes: their logits, the number of the first, and where and how far apart the rows of other
-    arrays lie."""
+    """The rows that one call takes: their logits, the number of the first, and where the rows of other arrays lie."""
 
     logits: CLogits
     first: int

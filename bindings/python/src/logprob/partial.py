@@ -50,7 +50,7 @@ class Renormalized(NamedTuple):
 
 
 def renormalize(logprob: npt.ArrayLike, *, check: bool = True) -> Renormalized:
-    """logprob - ln(sum of e^logprob) over the last axis, [..., n] float32 in nats, and how much of the whole it holds."""
+    """logprob - ln(sum of e^logprob) over the last axis of [..., n] float32 (nats), and the mass that it had."""
     values = _sets(logprob)
     lead, n = values.shape[:-1], values.shape[-1]
     out = np.empty(values.shape, np.float32)

@@ -13,7 +13,9 @@ from .errors import ArgumentError, Status
 from .logits import Logits, LogitsLike, Part, as_logits, over_rows, raise_for_rows, row_error
 
 
-def _finish(function: str, status: Status, result: Any, logits: Logits, check: bool, tokens: Optional[Int32] = None) -> None:
+def _finish(
+    function: str, status: Status, result: Any, logits: Logits, check: bool, tokens: Optional[Int32] = None
+) -> None:
     if check and status is not Status.OK:
         raise_for_rows(function, status, result, logits, tokens)
 
@@ -171,12 +173,11 @@ def score(
     n = 1 if ids is None or ids.shape == logits.lead else ids.shape[-1]
     wanted = _wanted(want, ids is not None and n > 0, k)
     arrays = _new_arrays(wanted, logits.lead, ids.shape if ids is not None else (), k)
+    widths = {"token_logprob": n, "top_logprob": k, "top_token": k}
+    places = [(name, address(array), 4 * widths.get(name, 1)) for name, array in arrays.items()]
 
     def call(part: Part) -> int:
-        out = CScores(tokens_per_row=n)
-        for name, array in arrays.items():
-            width = {"token_logprob": n, "top_logprob": k, "top_token": k}.get(name, 1)
-            setattr(out, name, address(array) + 4 * width * part.first)
+        out = CScores(tokens_per_row=n, **{name: place + step * part.first for name, place, step in places})
         chosen = None if ids is None or n == 0 else address(ids) + 4 * n * part.first
         code: int = library.lp_score(part.logits, chosen, k, out)
         return code

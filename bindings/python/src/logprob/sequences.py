@@ -112,7 +112,7 @@ def sequence_score(
         raise ArgumentError(f"sequence_score: [rows, vocab] and [rows], not {logits.data.shape} and {ids.shape}")
     walk = Walk(logits.lead, (logits.data, logits.allowed))
     if walk.rows != logits.rows:
-        raise ArgumentError("sequence_score: rows that overlap or go backwards; np.ascontiguousarray makes some that do not")
+        raise ArgumentError("sequence_score: the rows overlap or go backwards; np.ascontiguousarray helps")
     kept, bounds = _kept(keep, logits.rows), _bounds(offset, logits.rows)
     out = np.zeros(len(bounds) - 1, _STRUCT)
     logprobs = np.full(logits.rows, np.nan, np.float32)

@@ -68,7 +68,7 @@ class Stream:
         over_rows(logits, "push", call)
 
     def merge(self, other: Stream) -> None:
-        """Adds what ``other``, which stays as it is, has of other ids. From then on this one takes merges, no pushes."""
+        """Adds what ``other`` has of other ids, and leaves it as it is. From then on this one takes no pushes."""
         check_call(library.lp_stream_merge(address(self._state), address(other._state)), "merge")
 
     def finish(self, *, check: bool = True) -> Row:

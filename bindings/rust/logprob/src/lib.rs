@@ -11,8 +11,9 @@
 //! # Ok(())
 //! # }
 //! ```
-//! Natural logarithms, nats. [`Logits`] says where rows lie and what is applied to them while they are read. Functions that
-//! end in `_into` write to the caller's slices and allocate nothing. Formulas, ranges and accuracy: include/logprob.h.
+//! Natural logarithms, nats. [`Logits`] says where rows lie and what is applied to them while they are read. Functions
+//! that end in `_into` write to the caller's slices and allocate nothing. Formulas, ranges and accuracy are in
+//! include/logprob.h.
 //!
 //! An error of the call ([`Status::Arg`], [`Status::Space`], [`Status::Isa`], [`Status::State`]) comes before anything is
 //! written. The other states are those of rows, of which the first bad one is returned: the `_into` functions have then

@@ -41,8 +41,8 @@ impl<'a, const N: usize> From<&'a [f32; N]> for Data<'a> {
     }
 }
 
-/// Rows of logits that stay where they are. What is applied to each, in this order: widening to f32, soft cap, temperature,
-/// mask.
+/// Rows of logits that stay where they are. What is applied to each, in this order: widening to f32, soft cap,
+/// temperature, mask.
 #[derive(Clone, Copy, Debug)]
 pub struct Logits<'a> {
     pub(crate) raw: sys::lp_logits,

@@ -30,7 +30,7 @@ pub fn renormalize_into(logprob: &[f32], out: &mut [f32]) -> Result<Mass> {
     mass_and_maybe_set(logprob, out.as_mut_ptr())
 }
 
-/// Pools entries that mean the same: the logprob of each of `labels` labels. `label[i]` below 0: the entry belongs to none.
+/// Pools entries that mean the same: the logprob of each of `labels` labels. `label[i]` below 0: entry i has none.
 pub fn label_logprob(logprob: &[f32], label: &[i32], labels: usize) -> Result<Vec<f32>> {
     require(label.len() == logprob.len(), "label and logprob have different lengths")?;
     let mut out = vec![0.0; labels];

@@ -61,8 +61,8 @@ pub fn transform_into(logits: &Logits, out: &mut [f32], stride: usize) -> Result
     check(unsafe { sys::lp_transform(&logits.raw, out.as_mut_ptr(), stride) })
 }
 
-/// The k most probable tokens of each row, best first, ties lowest id first: logprobs and ids, `[rows, k]` each. What a row
-/// does not have is id -1 with logprob -inf.
+/// The k most probable tokens of each row, best first, ties lowest id first: logprobs and ids, `[rows, k]` each. What a
+/// row does not have is id -1 with logprob -inf.
 pub fn topk(logits: &Logits, k: usize) -> Result<(Vec<f32>, Vec<i32>)> {
     let n = product(logits.rows(), k)?;
     let (mut logprob, mut token) = (vec![0.0; n], vec![0; n]);

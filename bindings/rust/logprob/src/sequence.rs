@@ -5,8 +5,8 @@ use crate::error::{check, require};
 use crate::{Logits, Result};
 use logprob_sys as sys;
 
-/// Of the kept tokens of a sequence: the sum of their logprobs, its mean, perplexity, the least likely one, whether all were
-/// greedy (1, 0, -1: not known), and the number of a [`Status`](crate::Status).
+/// Of the kept tokens of a sequence: the sum of their logprobs, its mean, perplexity, the least likely one, whether all
+/// were greedy (1, 0, -1: not known), and the number of a [`Status`](crate::Status).
 pub use logprob_sys::lp_sequence as Sequence;
 
 /// Sequence i is rows `offset[i]` to `offset[i + 1] - 1`. Returns how many there are.
@@ -40,7 +40,7 @@ pub fn sequence_sum_into(
     check(unsafe { sys::lp_sequence_sum(token_logprob.as_ptr(), keep, offset.as_ptr(), n, out.as_mut_ptr()) })
 }
 
-/// Scores sequences from their logits, of which row t predicts `token[t]` (below 0: not kept). Rows not kept are not read.
+/// Scores sequences from their logits, of which row t predicts `token[t]` (below 0: not kept). Others are not read.
 pub fn sequence_score(
     logits: &Logits,
     token: &[i32],

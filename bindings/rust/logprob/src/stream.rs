@@ -95,7 +95,7 @@ impl Stream {
         &self.state[..unsafe { sys::lp_stream_used(self.raw()) }]
     }
 
-    /// The stream whose [`as_bytes`](Stream::as_bytes) these are. Damage is found; intent is not: checksums are no signature.
+    /// The stream whose [`as_bytes`](Stream::as_bytes) these are. Damage is found, intent is not.
     pub fn from_bytes(bytes: &[u8]) -> Result<Stream> {
         let foreign = Error::of(Status::State, "not all of a stream's bytes");
         if bytes.len() < HEAD {
