@@ -187,12 +187,15 @@ static void top_of_block(candidates *c, const block_groups *g, int32_t first)
 }
 
 /* Only the lanes of a group whose sum of e^x reaches that of the limit: their eight elements each. Returns 0 where too many
- * do for that to be quicker. */
+ * do for that to be quicker, as all do in a row's first block. */
 static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *sums, float limit_e, int32_t first)
 {
     enum { MOST = 48 };
     uint32_t mask[LP_GROUPS];
     int count = 0;
+    if (c->limit == -__builtin_inff()) {
+        return 0;
+    }
     for (int i = 0; i < g->count; i++) {
         mask[i] = set_mask(sums->s + i * LP_LANES, limit_e, 0);
         count += __builtin_popcount(mask[i]);
@@ -201,7 +204,7 @@ static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *
         return 0;
     }
     candidates_room(c, (size_t)MOST * LP_SETS);
-    int strict = first > c->limit_id || c->limit == -__builtin_inff();
+    int strict = first > c->limit_id;
     for (int i = 0; i < g->count; i++) {
         for (; mask[i] != 0; mask[i] &= mask[i] - 1) {
             int at = __builtin_ctz(mask[i]);
