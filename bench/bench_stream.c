@@ -3,7 +3,7 @@
 #include "cases.h"
 #include <string.h>
 
-enum { CHUNK = 8192, SHARDS = 4 };
+enum { TILE = 4096, SMALL = 64, SHARDS = 4 };
 
 /* A run of one row: `own` holds SHARDS states. */
 static void *shard(bench_job *job, size_t i)
@@ -37,12 +37,30 @@ static void finish(bench_job *job)
     bench_sink = row.logsumexp;
 }
 
-static void run_chunks(bench_job *job)
+static void push_tiles(bench_job *job, size_t tile)
 {
     start(job, 0, 0);
-    for (size_t at = 0; at < job->vocab; at += CHUNK)
-        push(job, 0, at, job->vocab - at < CHUNK ? job->vocab - at : CHUNK);
+    for (size_t at = 0; at < job->vocab; at += tile)
+        push(job, 0, at, job->vocab - at < tile ? job->vocab - at : tile);
     finish(job);
+}
+
+static void run_tiles(bench_job *job)
+{
+    push_tiles(job, TILE);
+}
+
+static void run_small(bench_job *job)
+{
+    push_tiles(job, SMALL);
+}
+
+/* What the stream gives, from one call over the whole row: what pushes cost is the ratio to this. */
+static void run_whole(bench_job *job)
+{
+    const bench_results *r = job_results();
+    lp_scores out = {.logsumexp = r->b, .entropy = r->c, .token_logprob = r->d, .top_logprob = r->a, .top_token = r->i};
+    need_ok(lp_score(&job->in, job->token, job->k, &out));
 }
 
 /* Shards of equal size: with 128,256 tokens none of their bounds is a block's. */
@@ -72,12 +90,17 @@ static void open_check(bench_job *job)
 
 void register_stream_cases(void)
 {
-    static const size_t some[] = {4096, 32000, 128256, 262144, 0};
+    static const size_t some[] = {4096, 32000, 128256, 262144, 0}, large[] = {128256, 0};
     lp_isa isa[4];
     for (size_t i = host_isas(isa); i-- > 0;) {
         bench_job job = {.subject = lp_isa_name(isa[i]), .isa = isa[i], .k = 20, .open = open_stream};
-        job.family = "stream", job.run = run_chunks;
+        job.family = "stream", job.run = run_tiles;
         job_add_vocabs(&job, some);
+        job.note = "push64", job.run = run_small;
+        job_add_vocabs(&job, large);
+        job.note = "whole", job.run = run_whole;
+        job_add_vocabs(&job, large);
+        job.note = NULL;
         job.family = "stream_shards", job.run = run_shards;
         job_add_vocabs(&job, some);
         job.family = "stream_check", job.run = run_check, job.open = open_check, job.limit = LIMIT_NONE;
