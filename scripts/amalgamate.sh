@@ -8,10 +8,13 @@
 # file, so each part has its static names renamed by macros where another part has them too, and its macros removed at its
 # end. A name that this script does not find is defined twice, which no compiler accepts.
 set -eu
+folder=${1:-}
+case $folder in
+'' | /*) ;;
+*) folder=$PWD/$folder ;;
+esac
 cd "$(dirname "$0")/.."
-. scripts/lib.sh
-
-folder=${1:-build/amalgamation}
+folder=${folder:-$PWD/build/amalgamation}
 mkdir -p "$folder"
 cp include/logprob.h "$folder/logprob.h"
 

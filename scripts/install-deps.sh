@@ -18,7 +18,7 @@ packages_arm='gcc-aarch64-linux-gnu g++-aarch64-linux-gnu clang qemu-user
 packages_bindings='python3-numpy python3-scipy python3-pytest python3-pip python3-setuptools python3-wheel mypy
     python3-venv cargo rustc rustfmt'
 packages_ci='g++ clang-format-14 shellcheck binutils dpkg-dev man-db
-    libbenchmark-dev libopenmpi-dev valgrind musl-tools doxygen'
+    libbenchmark-dev libopenmpi-dev valgrind musl-tools doxygen locales'
 
 packages_of() {
     case $1 in

@@ -40,11 +40,23 @@ golden() {
     done
 }
 
+# docs/embedding.md's commands, where a project would have them
+project=$work/project
+mkdir "$project"
+ln -s "$PWD" "$project/logprob"
+cp examples/server_logprobs.c "$project"
+awk '/^```sh one-file$/ { inside = 1; next } /^```$/ { inside = 0 } inside' docs/embedding.md >"$project/commands.sh"
+grep -q amalgamate "$project/commands.sh" || fail "docs/embedding.md has no commands"
+say "the commands of docs/embedding.md, and a plugin's copy"
+(cd "$project" && sh -eux commands.sh && ./server) &
+gcc -O0 -fPIC -shared '-DLP_API=__attribute__((visibility("hidden")))' "$one/logprob.c" -o "$work/plugin.so"
+! nm -D --defined-only "$work/plugin.so" | grep lp_ || fail "LP_API does not hide the functions"
+compile clang clang
+wait $!
+mv "$project/logprob.o" "$work/gcc.o"
+
 emulator=
 if [ "$(uname -m)" = x86_64 ]; then
-    compile gcc gcc &
-    compile clang clang
-    wait $!
     golden gcc 'scalar avx2 avx512' gcc
     golden clang 'scalar avx2 avx512' clang
     # gcc's FLT_EVAL_METHOD is 16 for such a CPU
