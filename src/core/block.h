@@ -99,8 +99,9 @@ LP_INLINE void group_fast(const float *x, float *s, float *q, vf m, vf *peak, vu
             } else if (c * LP_WIDTH % 16 == 0) { /* once a cache line */
                 v_prefetch(at + LP_PREFETCH);
                 v_prefetch(at + LP_PREFETCH + LP_LANES);
-                v_prefetch_far(at + LP_PREFETCH_FAR);
-                v_prefetch_far(at + LP_PREFETCH_FAR + LP_LANES);
+                if (c == 0) { /* one line of four: it sets the CPU's own prefetchers going, which bring the others */
+                    v_prefetch_far(at + LP_PREFETCH_FAR);
+                }
             }
             vf da = a, db = b;
             if (entropy) {
