@@ -1,9 +1,23 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# The API reference, build/doxygen/html/index.html. Doxygen's warnings are errors; no function may lack its documentation.
+# The documentation: docs/README.md names every page, links lead to files, and the API reference (Doxygen's, in
+# build/doxygen/html/index.html) is made without warnings and lacks no function.
 set -eu
 cd "$(dirname "$0")/../.."
 . scripts/lib.sh
+
+for page in docs/*.md; do
+    name=${page#docs/}
+    [ "$name" = README.md ] || grep -qF "($name)" docs/README.md || fail "docs/README.md does not name $name"
+done
+
+dead=$(git ls-files '*.md' | while read -r page; do
+    { grep -oE '\]\([^)# ]+' "$page" || true; } | sed 's/^](//' | grep -vE '^[a-z]+:' | while read -r link; do
+        [ -e "$(dirname "$page")/$link" ] || echo "$page: $link"
+    done
+done)
+[ -z "$dead" ] || fail "links that lead nowhere:
+$dead"
 
 VERSION=$(awk '/^#define LP_VERSION_(MAJOR|MINOR|PATCH)/ { version = version point $3; point = "." } END { print version }' include/logprob.h)
 OUTPUT=build/doxygen
