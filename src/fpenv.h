@@ -21,7 +21,7 @@ typedef struct {
 } fp_state;
 static inline fp_state fp_enter(void)
 {
-    fp_state s;
+    fp_state s = {0}; /* clang's MemorySanitizer does not see what instructions write */
     const uint32_t masked_nearest = 0x1F80U;
     __asm__ volatile("stmxcsr %0" : "=m"(s.saved) : : "memory");
     if ((s.saved & ~0x3FU) != masked_nearest) { /* the six lowest bits are flags: they do not matter to us */
@@ -31,7 +31,7 @@ static inline fp_state fp_enter(void)
 }
 static inline void fp_leave(fp_state s)
 {
-    uint32_t now;
+    uint32_t now = 0;
     __asm__ volatile("stmxcsr %0" : "=m"(now) : : "memory");
     if (now != s.saved) { /* writing is slow, and seldom needed: most programs have raised `inexact` long ago */
         __asm__ volatile("ldmxcsr %0" : : "m"(s.saved) : "memory");

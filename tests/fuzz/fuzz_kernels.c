@@ -320,7 +320,8 @@ static bool same(const float *a, const float *b)
 }
 
 /* The list of a good row: in order, and each entry what the row has at its id. */
-static void expect_top(const float *row, size_t vocab, const float *logprob, const int32_t *token, size_t k)
+static void expect_top(const float *x, const float *row, size_t vocab, const float *logprob, const int32_t *token,
+                       size_t k)
 {
     const char *const where = "lp_score and lp_log_softmax";
     size_t mass = 0;
@@ -335,7 +336,11 @@ static void expect_top(const float *row, size_t vocab, const float *logprob, con
         }
         expect((size_t)token[i] < vocab && same(&logprob[i], &row[token[i]]), "the list has the row's bits", where);
         expect(logprob[i] <= 0 && !(logprob[i] == 0 && signbit(logprob[i])), "never above 0, never -0", where);
-        expect(i == 0 || logprob[i] <= logprob[i - 1], "best first", where);
+        if (i > 0) {
+            const float before = x[token[i - 1]], here = x[token[i]];
+            expect(here < before || (here == before && token[i] > token[i - 1]), "best first, ties lowest id first",
+                   where);
+        }
     }
 }
 
@@ -397,7 +402,7 @@ static void try_agreement(input in, const subject *s, outputs *out)
                "the bits of the single functions", "lp_score");
         expect_row(x + i * vocab, vocab, token[i], &got, i);
         if (got.status[i] == LP_OK) {
-            expect_top(row + i * vocab, vocab, got.top_logprob + i * k, got.top_token + i * k, k);
+            expect_top(x + i * vocab, row + i * vocab, vocab, got.top_logprob + i * k, got.top_token + i * k, k);
             expect(token[i] < 0 || same(&got.token_logprob[i], &row[i * vocab + (size_t)token[i]]), "the row's bits",
                    "lp_score and lp_log_softmax");
         }

@@ -273,7 +273,7 @@ drawn drawn_new(input *in, size_t rows, size_t vocab, int options)
     drawn d = {.shape = {.rows = rows, .vocab = vocab, .dtype = (lp_dtype)(how % 3)}};
     d.shape.stride = options & DRAW_ROWS && how & 64 ? vocab + take_byte(in) : 0;
     d.offset = how & 128 ? take_below(in, 64) : 0;
-    const size_t size = element_size(d.in.dtype), last = rows == 0 ? 0 : rows - 1;
+    const size_t size = element_size(d.shape.dtype), last = rows == 0 ? 0 : rows - 1;
     d.bytes = rows == 0 ? 0 : d.offset + (last * stride_of(&d) + vocab) * size;
     d.memory = room(d.bytes);
     d.shape.data = d.memory + d.offset;
