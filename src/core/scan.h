@@ -172,6 +172,16 @@ LP_INLINE const float *block_at(const source *from, size_t offset, size_t n, flo
 
 enum { ALLOWS_SOME, ALLOWS_ALL, SCANNED };
 
+/* two words of a mask that were read as one of 64 bits */
+LP_INLINE uint64_t word_pair(uint64_t w)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return w << 32 | w >> 32;
+#else
+    return w;
+#endif
+}
+
 /* A block under a mask. Where the mask allows little, only that is read, and the block is done. */
 static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, const source *from, size_t offset,
                                                   size_t n, int32_t first)
@@ -180,10 +190,9 @@ static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, con
     uint64_t words[LP_BLOCK_SIZE / 64];
     if (bit % 32 == 0 && n % 64 == 0) {
         uint64_t all = UINT64_MAX;
-        for (size_t i = 0; i < n; i += 64) {
-            const uint32_t *w = from->allowed + (bit + i) / 32;
-            words[i / 64] = w[0] | (uint64_t)w[1] << 32;
-            all &= words[i / 64];
+        memcpy(words, from->allowed + bit / 32, n / 8);
+        for (size_t i = 0; i < n / 64; i++) {
+            all &= words[i] = word_pair(words[i]);
         }
         if (all == UINT64_MAX) {
             return ALLOWS_ALL;

@@ -80,6 +80,7 @@ static void sparse_lane(const picks *p, const float *e, const float *d, size_t l
 {
     float le[LP_SETS] = {0}, ld[LP_SETS] = {0}, pair[4], pair_q[4];
     for (size_t i = 0; i < p->n; i++) {
+        __asm__(""); /* gcc would make scatters of the next lines */
         if (group_lane(p->at[i]) == lane) {
             le[p->at[i] % LP_GROUP / LP_LANES] = e[i];
             ld[p->at[i] % LP_GROUP / LP_LANES] = d[i];
@@ -104,21 +105,19 @@ static void sparse_sum(picks *p, const reference *ref, raw_sum *raw, int entropy
         v_store(e + i, v_where_ge(a, lowest, exp_terms(inside, magic, &t), zero));
         v_store(d + i, v_sub(inside, top));
     }
-    uint8_t seen[LP_GROUPS * LP_LANES];
     uint16_t again[PICKS + 1];
     size_t twice = 0;
     for (size_t i = 0; i < LP_GROUPS * LP_LANES; i += LP_WIDTH) {
-        v_store(sums.s + i, zero); /* memset of this size is a call or `rep stos`, both slower */
+        __asm__(""); /* or gcc makes a memset of it, which at this size is `rep stos`, and slower */
+        v_store(sums.s + i, zero);
         v_store(sums.q + i, zero);
     }
-    memset(seen, 0, sizeof seen);
     for (size_t i = 0; i < p->n; i++) {
         size_t lane = group_lane(p->at[i]);
+        again[twice] = (uint16_t)lane;
+        twice += sums.s[lane] > 0; /* an element of e^x = 0 before this one adds nothing to it */
         sums.s[lane] = e[i];
         sums.q[lane] = e[i] * d[i];
-        again[twice] = (uint16_t)lane;
-        twice += seen[lane];
-        seen[lane] = 1;
     }
     for (size_t i = 0; i < twice; i++) {
         sparse_lane(p, e, d, again[i], sums.s + again[i], sums.q + again[i]);
