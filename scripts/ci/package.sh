@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 build=build/package
 cmake --preset package
 cmake --build --preset package
-rm -rf "$build/packages"
+rm -rf "$build/packages" "$build/find_package"
 (cd "$build" && cpack)
 set -- "$build"/packages/*.deb
 [ $# = 3 ] || fail "three packages were expected, got $*"
@@ -41,6 +41,12 @@ man -w logprob
 man -w 3 logprob
 cc -std=c11 -Wall -Werror tests/consumer/consumer.c -o "$build/consumer" -llogprob
 "$build/consumer"
+# shellcheck disable=SC2046 # a list of flags
+c++ -std=c++17 -Wall -Werror tests/consumer/consumer.cc -o "$build/consumer" $(pkg-config --cflags --libs logprob)
+"$build/consumer"
+cmake -S tests/consumer/find_package -B "$build/find_package" -G Ninja -DKIND=static
+cmake --build "$build/find_package"
+"$build/find_package/consumer_c"
 say "removing"
 trap - EXIT
 remove

@@ -50,6 +50,36 @@ libdir=$(dirname "$(find "$prefix" -name liblogprob.a)")
 PKG_CONFIG_PATH=$libdir/pkgconfig
 export PKG_CONFIG_PATH
 
+# What an install has, and that it has the header's version.
+version=$(awk '/^#define LP_VERSION_(MAJOR|MINOR|PATCH)/ { version = version point $3; point = "." } END { print version }' \
+    "$prefix/include/logprob.h")
+soname=liblogprob.so.${version%%.*}
+say "an install of $version"
+for file in "$libdir/liblogprob.a" "$libdir/liblogprob.so" "$libdir/$soname" "$libdir/liblogprob.so.$version" \
+    "$libdir/pkgconfig/logprob.pc" "$libdir/cmake/logprob/logprobConfig.cmake" \
+    "$libdir/cmake/logprob/logprobConfigVersion.cmake" "$prefix/bin/logprob" \
+    "$prefix/share/man/man1/logprob.1" "$prefix/share/man/man3/logprob.3" "$prefix/share/doc/logprob/LICENSE"; do
+    [ -e "$file" ] || fail "the install lacks $file"
+done
+objdump -p "$libdir/liblogprob.so" | grep -q "SONAME *$soname\$" || fail "SONAME is not $soname"
+[ "$(pkg-config --modversion logprob)" = "$version" ] || fail "logprob.pc has another version"
+"$prefix/bin/logprob" info
+
+# find_package takes the versions of the same major number that are not newer, and no others.
+wants_version() {
+    rm -rf "$work/version"
+    cmake -S tests/consumer/find_package -B "$work/version" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DKIND=shared \
+        -DLOGPROB_VERSION="$1" >"$work/version.log" 2>&1
+}
+wants_version "$version" || fail "find_package does not take its own version"
+for other in $((${version%%.*} + 1)).0 "${version%%.*}.99"; do
+    ! wants_version "$other" || fail "find_package takes $version for $other"
+    grep -q 'compatible with requested' "$work/version.log" || fail "find_package failed for another reason"
+done
+
+# A tarball as FetchContent would download it.
+tar -czf "$work/logprob.tar.gz" --exclude=./build --exclude=./.git --exclude=./bindings .
+
 awk '/^```c$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' README.md >"$work/readme.c"
 test -s "$work/readme.c" || fail "the README has no C example"
 
@@ -58,7 +88,7 @@ for cc in "$@"; do
     with_cmake "$cc" find_package-shared find_package -DCMAKE_PREFIX_PATH="$prefix" -DKIND=shared
     with_cmake "$cc" find_package-static find_package -DCMAKE_PREFIX_PATH="$prefix" -DKIND=static
     with_cmake "$cc" subdirectory subdirectory -DLOGPROB_SOURCE="$PWD"
-    with_cmake "$cc" fetchcontent fetchcontent -DLOGPROB_SOURCE="$PWD"
+    with_cmake "$cc" fetchcontent fetchcontent -DLOGPROB_URL="file://$work/logprob.tar.gz"
     strict='-Wall -Wextra -Wpedantic -Werror'
     static="$libdir/liblogprob.a $(pkg-config --static --libs logprob | sed 's/-llogprob//')"
     with_pkg_config pkg-config "$cc -std=c11 $strict" tests/consumer/consumer.c "$(pkg-config --libs logprob)"
