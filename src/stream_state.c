@@ -141,12 +141,15 @@ coverage state_coverage(const state *s)
 
 size_t state_used(const state *s, const coverage *c)
 {
-    size_t used = slots_at(s->k);
-    if (c->slots > 0) {
-        id_range last = range_in_block(c->range[c->ranges - 1], c->block[c->slots - 1]);
-        used += ((c->slots - 1) * (size_t)LP_BLOCK + (size_t)last.end) * sizeof(float);
+    if (c->slots == 0) {
+        return slots_at(s->k);
     }
-    return used;
+    int32_t end = 0; /* of the last slot's logits: the ranges that follow may be of whole blocks */
+    for (size_t i = 0; i < c->ranges; i++) {
+        id_range part = range_in_block(c->range[i], c->block[c->slots - 1]);
+        end = part.begin < part.end ? part.end : end;
+    }
+    return slots_at(s->k) + ((c->slots - 1) * (size_t)LP_BLOCK + (size_t)end) * sizeof(float);
 }
 
 static int all_zero(const void *bytes, size_t n)
