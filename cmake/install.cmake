@@ -24,7 +24,7 @@ if(LOGPROB_BOTH)
   add_library(logprob_${other_kind} ${upper} $<TARGET_OBJECTS:logprob>)
   target_include_directories(logprob_${other_kind} INTERFACE
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-  target_link_libraries(logprob_${other_kind} PRIVATE PkgConfig::SLEEF m)
+  target_link_libraries(logprob_${other_kind} PRIVATE PkgConfig::SLEEF $<$<NOT:$<PLATFORM_ID:Windows>>:m>)
   set_target_properties(logprob_${other_kind} PROPERTIES
     EXPORT_NAME ${other_kind}
     LINKER_LANGUAGE C
@@ -55,6 +55,7 @@ configure_package_config_file(cmake/logprobConfig.cmake.in logprobConfig.cmake I
 write_basic_package_version_file(logprobConfigVersion.cmake COMPATIBILITY SameMajorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/logprobConfig.cmake ${PROJECT_BINARY_DIR}/logprobConfigVersion.cmake
   DESTINATION ${config_dir} COMPONENT development)
+install(FILES cmake/sleef.cmake DESTINATION ${config_dir} COMPONENT development RENAME logprobSleef.cmake)
 
 # The .pc file finds its prefix from where it lies, so that `cmake --install --prefix` may move the tree.
 if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")

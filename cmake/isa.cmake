@@ -11,7 +11,16 @@ endfunction()
 
 function(logprob_add_isas target)
   string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" processor)
-  if(processor MATCHES "^(x86_64|amd64)$")
+  if(APPLE AND CMAKE_OSX_ARCHITECTURES) # untried
+    list(LENGTH CMAKE_OSX_ARCHITECTURES architectures)
+    if(architectures GREATER 1)
+      message(FATAL_ERROR "each ISA has a file of its own: build one architecture at a time and join them with lipo")
+    endif()
+    set(processor ${CMAKE_OSX_ARCHITECTURES})
+  endif()
+  if(WIN32 AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    # MinGW's gcc does not align the stack for AVX (gcc bug 54412): scalar, or clang.
+  elseif(processor MATCHES "^(x86_64|amd64)$")
     logprob_add_isa(${target} avx2 -mavx2 -mfma -mf16c)
     logprob_add_isa(${target} avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
                     -mprefer-vector-width=512)

@@ -226,7 +226,8 @@ function print_head(    header) {
         }
     }
     sort_headers()
-    print "\n#if defined(__x86_64__)\n#define LP_HAVE_AVX2\n#define LP_HAVE_AVX512\n#include <immintrin.h>"
+    print "\n/* gcc does not align the stack for AVX on Windows (its bug 54412) */"
+    print "#if defined(__x86_64__) && (!defined(_WIN32) || defined(__clang__))\n#define LP_HAVE_AVX2\n#define LP_HAVE_AVX512\n#include <immintrin.h>"
     print "#elif defined(__aarch64__) && defined(__ARM_NEON)\n#define LP_HAVE_NEON\n#include <arm_neon.h>\n#endif"
     print "\n/* What the build of the project gives as flags: no product and sum becomes one operation unasked, loops are worked out"
     print " * as with -O3, and no name is exported but the header's. */"

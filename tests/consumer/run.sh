@@ -96,3 +96,8 @@ for cc in "$@"; do
     with_pkg_config pkg-config-static "$cc -std=c11 $strict" tests/consumer/consumer.c "$static"
     with_pkg_config readme-example "$cc -std=c11 $strict" "$work/readme.c" "$(pkg-config --libs logprob)"
 done
+
+# A machine without pkg-config, as macOS and Windows often are.
+with_cmake "$1" no-pkg-config-subdirectory subdirectory -DLOGPROB_SOURCE="$PWD" -DCMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON
+with_cmake "$1" no-pkg-config-static find_package -DCMAKE_PREFIX_PATH="$prefix" -DKIND=static \
+    -DCMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON
