@@ -9,6 +9,7 @@ embedding.py json PROGRAM          server_logprobs: strict JSON of the values ex
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ def blocks(kind):
 
 def run(program, **environment):
     done = subprocess.run(program, stdout=subprocess.PIPE, env=dict(os.environ, **environment), check=True, timeout=300)
-    return done.stdout.decode()
+    return done.stdout.decode(errors="replace")
 
 
 def check_page():
@@ -59,22 +60,34 @@ def check_response(text):
     assert rows[1]["top_logprobs"][0]["bytes"] == [0xE2, 0x82]
 
 
+def make_locale(folder, point):
+    """A locale in which numbers have another decimal point, and nothing else is said."""
+    Path(folder, "source").write_text(f'LC_NUMERIC\ndecimal_point "<U{ord(point):04X}>"\nthousands_sep ""\ngrouping -1\nEND LC_NUMERIC\n')
+    subprocess.run(["localedef", "-c", "-f", "UTF-8", "-i", f"{folder}/source", f"{folder}/other.UTF-8"],
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    environment = {"LOCPATH": folder, "LC_ALL": "", "LC_NUMERIC": "other.UTF-8"}
+    return environment, run([sys.executable, "-c", SHOW_POINT], **environment).encode().strip() == point.encode()
+
+
 def check_json(program):
     text = run(program, LC_ALL="C")
     check_response(text)
-    with tempfile.TemporaryDirectory() as folder:
-        for locale, point in ("de_DE", ","), ("ps_AF", "\u066b"):  # the latter is two bytes
-            made = subprocess.run(["localedef", "-f", "UTF-8", "-i", locale, f"{folder}/{locale}.UTF-8"],
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode <= 1
-            names = {"LOCPATH": folder, "LC_ALL": f"{locale}.UTF-8"}
-            if not made or not run([sys.executable, "-c", SHOW_POINT], **names).startswith(point):
-                print(f"the locale {locale} cannot be made here")
+    for point in ",\u066b":  # the latter is two bytes
+        with tempfile.TemporaryDirectory() as folder:
+            environment, made = make_locale(folder, point) if shutil.which("localedef") else ({}, False)
+            if not made:
+                print("no other locale can be made here")
                 sys.exit(77)
-            if run(program, **names) != text:
-                sys.exit(f"{locale} gives another response:\n{run(program, **names)}")
+            printed = run(program, **environment)
+            if printed != text:
+                sys.exit(f"with the decimal point {point} the response is\n{printed}")
 
 
-SHOW_POINT = "import locale; locale.setlocale(locale.LC_ALL, ''); print(locale.localeconv()['decimal_point'])"
+SHOW_POINT = """
+import locale, sys
+locale.setlocale(locale.LC_NUMERIC, '')
+sys.stdout.buffer.write(locale.localeconv()['decimal_point'].encode())
+"""
 
 
 def main(kind, *arguments):
