@@ -89,7 +89,8 @@ LP_API const char *lp_version(void);            /* "MAJOR.MINOR.PATCH" */
 
 /* The kernels in use: chosen at the first call, by the CPU and operating system, or by the environment variable
  * LOGPROB_ISA (read once; an unknown or unsupported value leaves the choice automatic). Choosing is thread-safe; a call that
- * runs keeps the kernels it began with. There is no need to choose: every ISA gives the same bits. */
+ * runs keeps the kernels it began with. There is no need to choose: every ISA gives the same bits. The one getenv of a process
+ * minds setenv: where another thread may call that, or a signal handler interrupt it, call lp_isa_active() before. */
 typedef int32_t lp_isa;
 enum { LP_ISA_SCALAR = 0, LP_ISA_AVX2 = 1, LP_ISA_AVX512 = 2, LP_ISA_NEON = 3 };
 LP_API lp_isa lp_isa_active(void);      /* what the next call uses */

@@ -17,7 +17,7 @@ packages_arm='gcc-aarch64-linux-gnu g++-aarch64-linux-gnu clang qemu-user
     libsleef-dev:arm64 libjansson-dev:arm64 check:arm64 libmpfr-dev:arm64'
 packages_bindings='python3-numpy python3-scipy python3-pytest python3-pip python3-setuptools python3-wheel mypy
     python3-venv cargo rustc rustfmt'
-packages_ci='g++ clang-format-14 shellcheck binutils dpkg-dev man-db
+packages_ci='g++ abigail-tools clang-format-14 shellcheck binutils dpkg-dev man-db
     libbenchmark-dev libopenmpi-dev valgrind musl-tools doxygen locales'
 
 packages_of() {

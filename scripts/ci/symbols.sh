@@ -3,6 +3,7 @@
 # Checks the symbols of both libraries in a build folder:  symbols.sh BUILD-FOLDER
 #   shared: exports exactly the functions of the header; its SONAME is the header's major version
 #   static: every global symbol starts with lp_, so that it cannot clash with a user's
+#   command: as hard to misuse as compiler and linker make it
 #   both: nothing that allocates, locks, prints, aborts or reads a file is called, and none of libm's functions whose
 #   bits differ between systems
 set -eu
@@ -27,4 +28,15 @@ forbidden="$forbidden|abort|exit|_exit|__assert_fail|pthread_.*|mtx_.*|(exp|log|
 
 major=$(awk '/^#define LP_VERSION_MAJOR/ { print $3 }' include/logprob.h)
 objdump -p "$build/liblogprob.so" | grep -q "SONAME *liblogprob.so.$major\$" || fail "SONAME is not liblogprob.so.$major"
+command=$build/tools/logprob
+hardened() { # WHAT PATTERN: in what readelf says of the command
+    readelf --wide --file-header --program-headers --dynamic --dyn-syms "$command" | grep -qE "$2" || fail "the command has no $1"
+}
+hardened 'address of its own choosing (PIE)' 'Type: +DYN'
+hardened 'relocations that are read-only' 'GNU_RELRO'
+hardened 'symbols that are bound at once' 'BIND_NOW|FLAGS.*NOW'
+hardened 'stack without execution' 'GNU_STACK.* RW '
+hardened 'stack protector' '__stack_chk_fail'
+hardened 'checked copies (_FORTIFY_SOURCE)' '__(mem|str|v?sn?|f)[a-z]*_chk'
+
 echo "$(wc -l <"$work/exported") functions declared and exported; imports: $(paste -sd' ' "$work/imported")"
