@@ -10,7 +10,7 @@ typedef struct partial {
     int32_t *label;
 } partial;
 
-/* log-probabilities of n tokens that together hold most of the mass */
+/* log-probabilities of the n most probable tokens, by Zipf's law, which together hold most of the mass */
 static void open_partial(bench_job *job)
 {
     partial *p = bench_alloc(sizeof *p);
@@ -18,9 +18,9 @@ static void open_partial(bench_job *job)
     p->label = bench_alloc(job->vocab * sizeof *p->label);
     double mass = 0;
     for (size_t i = 0; i < job->vocab; i++)
-        mass += exp(job->data[i]);
+        mass += 1 / (double)(i + 1);
     for (size_t i = 0; i < job->vocab; i++) {
-        p->logprob[i] = job->data[i] - (float)log(mass * 1.05);
+        p->logprob[i] = (float)-log((double)(i + 1) * mass * 1.05);
         p->label[i] = (int32_t)(i % (LABELS + 1)) - 1;
     }
     job->own = p;
