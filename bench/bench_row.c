@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* lp_logsumexp, lp_log_softmax, lp_entropy, lp_topk, lp_gather and lp_score, on every ISA of the host. */
+/* lp_logsumexp, lp_log_softmax, lp_entropy, lp_topk, lp_gather, lp_score and lp_transform, on every ISA of the host. */
 #include "cases.h"
 
 enum { GATHERED = 20 };
@@ -12,6 +12,11 @@ static void run_logsumexp(bench_job *job)
 static void run_log_softmax(bench_job *job)
 {
     need_ok(lp_log_softmax(&job->in, job->dense, 0));
+}
+
+static void run_transform(bench_job *job)
+{
+    need_ok(lp_transform(&job->in, job->dense, 0));
 }
 
 static void run_entropy(bench_job *job)
@@ -142,6 +147,9 @@ static void register_isa(lp_isa isa)
     job.family = "gather", job.run = run_gather, job.k = GATHERED, job.open = open_gather;
     add_everywhere(job);
     job.family = "log_softmax", job.run = run_log_softmax, job.k = 0, job.open = NULL, job.limit = LIMIT_MEMCPY;
+    add_everywhere(job);
+    add_dtypes(job);
+    job.family = "transform", job.run = run_transform;
     add_everywhere(job);
     add_dtypes(job);
 }
