@@ -141,8 +141,11 @@ LP_INLINE float v_min_lanes(vf x)
 }
 LP_INLINE vf v_load_bf16(const uint16_t *p)
 {
-    return _mm256_castsi256_ps(
-        _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)), 16));
+    /* all eight to both halves of the register, which the load does, then each into the upper half of its lane */
+    const __m256i place = _mm256_setr_epi8(-1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7, -1, -1, 8, 9, -1, -1,
+                                           10, 11, -1, -1, 12, 13, -1, -1, 14, 15);
+    __m128i half = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm256_castsi256_ps(_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(half), place));
 }
 LP_INLINE vf v_load_f16(const uint16_t *p)
 {
