@@ -15,10 +15,22 @@
 #include "core/exp.h"
 #include "row.h"
 
-enum { LP_COLUMNS = LP_LANES / LP_WIDTH };
 /* how many elements ahead of the one at work to prefetch: into the first-level cache, past the block being looked at twice,
  * and from memory into the second */
 enum { LP_PREFETCH = 2560, LP_PREFETCH_FAR = 16384 };
+
+/* Where the logits of a group come from, and in what steps of bytes 16 of them lie there. A block that was widened into a
+ * buffer is followed by others of its source: between the exponentials of this one is the time to fetch them. */
+typedef struct origin {
+    const unsigned char *at;
+    size_t line;
+} origin;
+
+LP_INLINE origin origin_ahead(origin o, size_t elements)
+{
+    o.at += elements / 16 * o.line;
+    return o;
+}
 
 /* a block narrower than this in sum goes the careful way: its terms could be subnormal, or could have overflowed */
 #define NARROW_LEAST 0x1p-80
@@ -80,8 +92,9 @@ static int sums_pad(group_sums *sums, int groups)
 
 /* Fast path of one group, all of whose 256 elements exist. `peak` keeps the largest sum of a lane, which no element of the
  * group exceeds: most blocks show by it that they hold no new maximum, without a maximum being taken. */
-LP_INLINE void group_fast(const float *x, float *s, float *q, vf m, vf *peak, vu *bits, int entropy)
+LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m, vf *peak, vu *bits, int entropy)
 {
+    const origin near = origin_ahead(from, LP_PREFETCH), far = origin_ahead(from, LP_PREFETCH_FAR);
     LP_UNROLL_COLUMNS for (int c = 0; c < LP_COLUMNS; c++)
     {
         vf pair[4], pair_q[4];
@@ -91,16 +104,17 @@ LP_INLINE void group_fast(const float *x, float *s, float *q, vf m, vf *peak, vu
             vf a = v_load(at), b = v_load(at + LP_LANES), ta, tb;
             if (LP_LOOP_COLUMNS) { /* each of 8 columns one set */
                 if (p == 0) {
-                    v_prefetch(x + c * LP_LANES + LP_PREFETCH);
-                    v_prefetch(x + c * LP_LANES + LP_LANES / 2 + LP_PREFETCH);
-                    v_prefetch_far(x + c * LP_LANES + LP_PREFETCH_FAR);
-                    v_prefetch_far(x + c * LP_LANES + LP_LANES / 2 + LP_PREFETCH_FAR);
+                    v_prefetch(near.at + (size_t)(2 * c) * near.line);
+                    v_prefetch(near.at + (size_t)(2 * c + 1) * near.line);
+                    v_prefetch_far(far.at + (size_t)(2 * c) * far.line);
+                    v_prefetch_far(far.at + (size_t)(2 * c + 1) * far.line);
                 }
-            } else if (c * LP_WIDTH % 16 == 0) { /* once a cache line */
-                v_prefetch(at + LP_PREFETCH);
-                v_prefetch(at + LP_PREFETCH + LP_LANES);
+            } else if (c * LP_WIDTH % 16 == 0) { /* once a cache line of f32 */
+                size_t line = (size_t)(4 * p + c * LP_WIDTH / 16);
+                v_prefetch(near.at + line * near.line);
+                v_prefetch(near.at + (line + 2) * near.line);
                 if (c == 0) { /* one line of four: it sets the CPU's own prefetchers going, which bring the others */
-                    v_prefetch_far(at + LP_PREFETCH_FAR);
+                    v_prefetch_far(far.at + line * far.line / 256 * 256);
                 }
             }
             vf da = a, db = b;
@@ -329,15 +343,16 @@ LP_INLINE float block_max(const block_groups *g)
     return v_max_lanes(v_max(v_max(max[0], max[1]), v_max(max[2], max[3]))) + 0.0F;
 }
 
-/* The fast path: 0 where the block's content rules it out. Without entropy the maximum is left open (raw->m is NaN), and
- * `peak` bounds e^x of every element instead. */
-LP_INLINE int block_fast(const block_groups *g, raw_sum *raw, group_sums *sums, vf *peak, int full, int entropy)
+/* The fast path: 0 where the block's content rules it out. m is the block's maximum for the entropy; without it the maximum
+ * is left open (NaN), and `peak` bounds e^x of every element instead. */
+LP_INLINE int block_fast(const block_groups *g, origin source, float m, raw_sum *raw, group_sums *sums, vf *peak,
+                         int full, int entropy)
 {
     vu bits = v_bits_zero();
     int groups = full ? LP_GROUPS : g->whole;
-    float m = entropy ? block_max(g) : __builtin_nanf("");
     for (int i = 0; i < groups; i++) {
-        group_fast(g->at[i], sums->s + i * LP_LANES, sums->q + i * LP_LANES, v_set1(m), peak, &bits, entropy);
+        const origin from = origin_ahead(source, (size_t)i * LP_GROUP);
+        group_fast(g->at[i], from, sums->s + i * LP_LANES, sums->q + i * LP_LANES, v_set1(m), peak, &bits, entropy);
     }
     if (!full && groups < g->count) {
         float *s = sums->s + groups * LP_LANES, *q = sums->q + groups * LP_LANES;

@@ -4,6 +4,8 @@
 #define LP_CORE_EXP_H
 #include "core/lanes_common.h"
 
+enum { LP_COLUMNS = LP_LANES / LP_WIDTH }; /* registers a set */
+
 /* the bits that are zero in every t whose exponent is right, and not all zero in any other: t = 0 cannot come up, for
  * EXP_MAGIC / EXP_LOG2E is no float */
 #define EXP_OUTSIDE (~0x400007FFU)

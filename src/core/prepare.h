@@ -47,52 +47,92 @@ LP_INLINE uint32_t mask_bits(const uint32_t *words, size_t bit, size_t n)
     return (uint32_t)((low | high << 32) >> bit % 32);
 }
 
-/* whole sets of 32 elements of one kind of source; the conditions are constants of the caller's */
-LP_INLINE void prepare_sets(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit,
-                            int dtype, int capped, int scaled, int masked)
+/* what is done to all sets of 32 elements of a row; the conditions are constants of the caller's */
+typedef struct recipe {
+    const unsigned char *data;
+    const uint32_t *allowed;
+    size_t bit; /* of the first element in `allowed` */
+    vf cap, scale, absent;
+    int dtype, capped, scaled, masked;
+} recipe;
+
+/* the set that begins at element i; `max` takes its largest elements */
+LP_INLINE void prepare_set(float *out, const recipe *r, size_t i, vf max[LP_COLUMNS])
 {
-    const vf cap = v_set1(from->softcap), scale = v_set1(from->scale), absent = v_set1(-__builtin_inff());
-    for (size_t i = 0; i < sets * LP_LANES; i += LP_LANES) {
-        uint32_t allowed = masked ? mask_bits(from->allowed, bit + i, LP_LANES) : 0;
-        for (size_t c = 0; c < LP_LANES; c += LP_WIDTH) {
-            vf x = load_as_float(data, i + c, dtype);
-            if (capped) {
-                x = v_softcap(x, cap);
-            }
-            if (scaled) {
-                x = v_mul(x, scale);
-            }
-            if (masked) {
-                x = v_keep_bits(x, allowed >> c, absent);
-            }
-            v_store(out + i + c, x);
+    uint32_t allowed = r->masked ? mask_bits(r->allowed, r->bit + i, LP_LANES) : 0;
+    LP_UNROLL for (size_t c = 0; c < LP_LANES; c += LP_WIDTH)
+    {
+        vf x = load_as_float(r->data, i + c, r->dtype);
+        if (r->capped) {
+            x = v_softcap(x, r->cap);
         }
+        if (r->scaled) {
+            x = v_mul(x, r->scale);
+        }
+        if (r->masked) {
+            x = v_keep_bits(x, allowed >> c, r->absent);
+        }
+        v_store(out + i + c, x);
+        max[c / LP_WIDTH] = v_max(max[c / LP_WIDTH], x);
     }
 }
 
-LP_INLINE void prepare_dtype(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit,
-                             int dtype)
+/* whole sets, and their largest element in one of the lanes */
+LP_INLINE vf prepare_sets(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit, int dtype,
+                          int capped, int scaled, int masked)
+{
+    const vf absent = v_set1(-__builtin_inff());
+    const recipe r = {data,   from->allowed, bit,   v_set1(from->softcap), v_set1(from->scale), absent, dtype,
+                      capped, scaled,        masked};
+    vf max[2][LP_COLUMNS]; /* in turn: one would wait for itself */
+    for (int c = 0; c < LP_COLUMNS; c++) {
+        max[0][c] = max[1][c] = absent;
+    }
+    size_t i = 0, end = sets * LP_LANES;
+    for (; i + LP_LANES < end; i += 2 * LP_LANES) {
+        prepare_set(out, &r, i, max[0]);
+        prepare_set(out, &r, i + LP_LANES, max[1]);
+    }
+    if (i < end) {
+        prepare_set(out, &r, i, max[0]);
+    }
+    vf all = v_max(max[0][0], max[1][0]);
+    for (int c = 1; c < LP_COLUMNS; c++) {
+        all = v_max(all, v_max(max[0][c], max[1][c]));
+    }
+    return all;
+}
+
+LP_INLINE vf prepare_dtype(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit,
+                           int dtype)
 {
     if (from->softcap != 0) {
-        prepare_sets(out, data, sets, from, bit, dtype, 1, 1, from->allowed != NULL);
-    } else if (from->allowed != NULL) {
-        prepare_sets(out, data, sets, from, bit, dtype, 0, 1, 1);
-    } else if (from->scale != 1) {
-        prepare_sets(out, data, sets, from, bit, dtype, 0, 1, 0);
-    } else {
-        prepare_sets(out, data, sets, from, bit, dtype, 0, 0, 0);
+        return prepare_sets(out, data, sets, from, bit, dtype, 1, 1, from->allowed != NULL);
     }
+    if (from->allowed != NULL) {
+        return prepare_sets(out, data, sets, from, bit, dtype, 0, 1, 1);
+    }
+    if (from->scale != 1) {
+        return prepare_sets(out, data, sets, from, bit, dtype, 0, 1, 0);
+    }
+    return prepare_sets(out, data, sets, from, bit, dtype, 0, 0, 0);
 }
 
-static void prepare_any(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit)
+static vf prepare_any(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit)
 {
     if (from->dtype == DTYPE_F32) {
-        prepare_dtype(out, data, sets, from, bit, DTYPE_F32);
-    } else if (from->dtype == DTYPE_BF16) {
-        prepare_dtype(out, data, sets, from, bit, DTYPE_BF16);
-    } else {
-        prepare_dtype(out, data, sets, from, bit, DTYPE_F16);
+        return prepare_dtype(out, data, sets, from, bit, DTYPE_F32);
     }
+    if (from->dtype == DTYPE_BF16) {
+        return prepare_dtype(out, data, sets, from, bit, DTYPE_BF16);
+    }
+    return prepare_dtype(out, data, sets, from, bit, DTYPE_F16);
+}
+
+/* the largest of whole sets, which are prepared; no more than that is said where one of them is NaN */
+static float prepare_whole(float *out, const source *from, size_t sets)
+{
+    return v_max_lanes(prepare_any(out, from->data, sets, from, from->allowed_bit)) + 0.0F;
 }
 
 /* n elements; out has room for n rounded up to 32 */

@@ -124,15 +124,28 @@ static __attribute__((noinline)) void scan_careful(scan *job, scan_state *st, co
     }
 }
 
-LP_INLINE void scan_block(scan *job, scan_state *st, const float *x, size_t offset, size_t n, int32_t first,
+/* a block as floats: where it lies, or widened and transformed in a buffer */
+typedef struct placed {
+    const float *x;
+    origin from;
+    int known; /* its maximum, where preparing it has shown that; of no use where an element is NaN */
+    float max;
+} placed;
+
+LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t offset, size_t n, int32_t first,
                           int full_size, int entropy)
 {
     block_groups g;
     group_sums sums;
     raw_sum raw;
     vf peak = v_set1(0);
-    block_cut(&g, x, n);
-    if (!job->row->wide_hint && block_fast(&g, &raw, &sums, &peak, full_size, entropy)) {
+    int fast = !job->row->wide_hint;
+    block_cut(&g, b->x, n);
+    if (fast) {
+        float m = !entropy ? __builtin_nanf("") : b->known ? b->max : block_max(&g);
+        fast = block_fast(&g, b->from, m, &raw, &sums, &peak, full_size, entropy);
+    }
+    if (fast) {
         block_sum full = block_scale(&raw);
         if (entropy) {
             scan_known(job, st, &g, &sums, &raw, &full, offset, n, first);
@@ -149,13 +162,13 @@ LP_INLINE void scan_block(scan *job, scan_state *st, const float *x, size_t offs
 }
 
 /* the row's last block, where it is not whole: out of the loop's way */
-static __attribute__((noinline)) void scan_last(scan *job, scan_state *st, const float *x, size_t offset, size_t n,
+static __attribute__((noinline)) void scan_last(scan *job, scan_state *st, const placed *b, size_t offset, size_t n,
                                                 int32_t first)
 {
     if (job->row->flags & ROW_ENTROPY) {
-        scan_block(job, st, x, offset, n, first, 0, 1);
+        scan_block(job, st, b, offset, n, first, 0, 1);
     } else {
-        scan_block(job, st, x, offset, n, first, 0, 0);
+        scan_block(job, st, b, offset, n, first, 0, 0);
     }
 }
 
@@ -168,6 +181,20 @@ LP_INLINE const float *block_at(const source *from, size_t offset, size_t n, flo
     source part = source_at(from, offset);
     prepare(buffer, &part, n);
     return buffer;
+}
+
+LP_INLINE placed block_place(const source *from, size_t offset, size_t n, float *buffer)
+{
+    size_t width = from->plain ? sizeof(float) : source_width(from);
+    placed b = {buffer, {from->data + offset * width, 16 * width}, 0, 0};
+    if (!from->plain && n == LP_BLOCK_SIZE) {
+        source part = source_at(from, offset);
+        b.max = prepare_whole(buffer, &part, n / LP_LANES);
+        b.known = 1;
+    } else {
+        b.x = block_at(from, offset, n, buffer);
+    }
+    return b;
 }
 
 enum { ALLOWS_SOME, ALLOWS_ALL, SCANNED };
@@ -237,7 +264,7 @@ LP_INLINE source source_unmasked(const source *from)
     return s;
 }
 
-LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy)
+LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy, int plain)
 {
     _Alignas(64) float buffer[LP_BLOCK_SIZE];
     scan_state st;
@@ -247,47 +274,60 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     if (job->rank) {
         bound_update(&st.token, job->token_logit);
     }
-    const source unmasked = source_unmasked(from);
+    source all = *from, unmasked = source_unmasked(from);
+    all.plain = plain; /* a constant now */
     size_t i = 0;
     for (; i + LP_BLOCK_SIZE <= n; i += LP_BLOCK_SIZE) {
         int32_t id = first + (int32_t)i;
-        int allows = from->allowed == NULL ? ALLOWS_ALL : scan_allowed(job, &st, from, i, LP_BLOCK_SIZE, id);
+        int allows = plain || from->allowed == NULL ? ALLOWS_SOME : scan_allowed(job, &st, from, i, LP_BLOCK_SIZE, id);
         if (allows != SCANNED) {
-            const float *x = block_at(allows == ALLOWS_ALL ? &unmasked : from, i, LP_BLOCK_SIZE, buffer);
-            scan_block(job, &st, x, i, LP_BLOCK_SIZE, id, 1, entropy);
+            const placed b = block_place(allows == ALLOWS_ALL ? &unmasked : &all, i, LP_BLOCK_SIZE, buffer);
+            scan_block(job, &st, &b, i, LP_BLOCK_SIZE, id, 1, entropy);
         }
     }
     if (i < n) {
         int32_t id = first + (int32_t)i;
-        if (from->allowed == NULL || scan_allowed(job, &st, from, i, n - i, id) != SCANNED) {
-            scan_last(job, &st, block_at(from, i, n - i, buffer), i, n - i, id);
+        if (plain || from->allowed == NULL || scan_allowed(job, &st, from, i, n - i, id) != SCANNED) {
+            const placed b = block_place(&all, i, n - i, buffer);
+            scan_last(job, &st, &b, i, n - i, id);
         }
     }
     if (st.held.any) {
-        block_settle(job->row, &st.held, block_at(from, st.held.offset, st.held.n, buffer));
+        block_settle(job->row, &st.held, block_at(&all, st.held.offset, st.held.n, buffer));
     }
     if (job->top != NULL) {
         candidates_end(&st.top);
     }
 }
 
-/* two functions, so that a call has the stack of one */
+/* functions of their own, so that a call has the stack of one */
 static __attribute__((noinline)) void scan_sums(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 0);
+    scan_blocks(job, from, n, first, 0, 1);
 }
 
 static __attribute__((noinline)) void scan_sums_entropy(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 1);
+    scan_blocks(job, from, n, first, 1, 1);
+}
+
+static __attribute__((noinline)) void scan_prepared(scan *job, const source *from, size_t n, int32_t first)
+{
+    scan_blocks(job, from, n, first, 0, 0);
+}
+
+static __attribute__((noinline)) void scan_prepared_entropy(scan *job, const source *from, size_t n, int32_t first)
+{
+    scan_blocks(job, from, n, first, 1, 0);
 }
 
 static void scan_row(scan *job, const source *from, size_t n, int32_t first)
 {
-    if (job->row->flags & ROW_ENTROPY) {
-        scan_sums_entropy(job, from, n, first);
+    int entropy = (job->row->flags & ROW_ENTROPY) != 0;
+    if (from->plain) {
+        (entropy ? scan_sums_entropy : scan_sums)(job, from, n, first);
     } else {
-        scan_sums(job, from, n, first);
+        (entropy ? scan_prepared_entropy : scan_prepared)(job, from, n, first);
     }
 }
 
