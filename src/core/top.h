@@ -58,12 +58,11 @@ static float select_bound(float *x, size_t n, size_t k)
             count = v_count_ge(count, v_load(x + i), l);
         }
         size_t reach = v_count_sum(count);
-        if (reach >= k) {
-            low = at;
-            bound = limit;
-            if (reach <= k + k / 8) {
-                break;
-            }
+        int enough = reach >= k; /* as likely as not: no branch */
+        low = enough ? at : low;
+        bound = enough ? limit : bound;
+        if (enough && reach <= k + k / 8) {
+            break;
         }
     }
     return bound;
@@ -186,37 +185,61 @@ static void top_of_block(candidates *c, const block_groups *g, int32_t first)
     }
 }
 
+/* x > the result means x >= limit: the next float below, for a limit that is not -inf */
+static inline float next_below(float limit)
+{
+    int32_t bits;
+    float canonical = limit + 0.0F, below;
+    memcpy(&bits, &canonical, sizeof bits);
+    bits = bits == 0 ? INT32_MIN + 1 : bits - 1 + 2 * (bits < 0);
+    memcpy(&below, &bits, sizeof below);
+    return below;
+}
+
 /* Only the lanes of a group whose sum of e^x reaches that of the limit: their eight elements each. Returns 0 where too many
- * do for that to be quicker, as all do in a row's first block. */
+ * do for that to be quicker, as all do in a row's first block. Which lanes these are, and which of their elements are
+ * candidates, cannot be predicted: the only branch that depends on it is the loop over their number. */
 static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *sums, float limit_e, int32_t first)
 {
-    enum { MOST = 48 };
-    uint32_t mask[LP_GROUPS];
-    int count = 0;
+    enum { MOST = 48, PAIRS = LP_GROUPS / 2 };
+    uint64_t pair[PAIRS + 1]; /* of groups, one bit a lane: those that have any */
+    int at_pair[PAIRS + 1], pairs = 0, count = 0;
     if (c->limit == -__builtin_inff()) {
         return 0;
     }
-    for (int i = 0; i < g->count; i++) {
-        mask[i] = set_mask(sums->s + i * LP_LANES, limit_e, 0);
-        count += __builtin_popcount(mask[i]);
+    for (int i = 0; i < g->count; i += 2) {
+        const float *s = sums->s + i * LP_LANES;
+        uint64_t lanes = set_mask(s, limit_e, 0);
+        lanes |= i + 1 < g->count ? (uint64_t)set_mask(s + LP_LANES, limit_e, 0) << LP_LANES : 0;
+        pair[pairs] = lanes;
+        at_pair[pairs] = i;
+        pairs += lanes != 0;
+        count += __builtin_popcountll(lanes);
     }
     if (count > MOST) {
         return 0;
     }
     candidates_room(c, (size_t)MOST * LP_SETS);
-    int strict = first > c->limit_id;
-    for (int i = 0; i < g->count; i++) {
-        for (; mask[i] != 0; mask[i] &= mask[i] - 1) {
-            int at = __builtin_ctz(mask[i]);
-            for (int j = 0; j < LP_SETS; j++, at += LP_LANES) {
-                float value;
-                memcpy(&value, g->at[i] + at, sizeof value);
-                c->x[c->n] = value;
-                c->id[c->n] = first + i * LP_GROUP + at;
-                c->n += value > c->limit || (value == c->limit && !strict);
-            }
+    const float above = first > c->limit_id ? c->limit : next_below(c->limit);
+    uint64_t lanes = pair[0];
+    size_t n = c->n;
+    for (int now = 0, i = 0; i < count; i++) {
+        int at = __builtin_ctzll(lanes), group = at_pair[now] + at / LP_LANES;
+        const float *x = g->at[group] + at % LP_LANES;
+        int32_t id = first + group * LP_GROUP + at % LP_LANES;
+        LP_UNROLL for (int j = 0; j < LP_SETS; j++)
+        {
+            float value;
+            memcpy(&value, x + j * LP_LANES, sizeof value);
+            c->x[n] = value;
+            c->id[n] = id + j * LP_LANES;
+            n += (size_t)(value > above);
         }
+        lanes &= lanes - 1;
+        now += lanes == 0;
+        lanes = lanes == 0 ? pair[now] : lanes;
     }
+    c->n = n;
     return 1;
 }
 #endif
