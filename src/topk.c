@@ -39,7 +39,7 @@ static void sort_insertion(uint64_t *key, size_t n)
     }
 }
 
-enum { RUN = 16 };
+enum { RUN = 16, FEW = 4 };
 
 /* merge sort, largest first: runs by insertion, then merged back and forth between key and scratch */
 static void sort_keys(uint64_t *key, uint64_t *scratch, size_t n)
@@ -169,6 +169,27 @@ static void merge(topk *t, const uint64_t *key, size_t n)
     }
 }
 
+/* one key into a sorted list */
+static void insert(topk *t, uint64_t key)
+{
+    if (t->n == t->k && get(t, t->k - 1) >= key) {
+        return;
+    }
+    float x = topk_key_logit(key), other;
+    int32_t id = topk_key_id(key), other_id;
+    size_t i = t->n < t->k ? t->n++ : t->k - 1;
+    for (; i > 0; i--) {
+        memcpy(&other, t->logit + (i - 1) * sizeof other, sizeof other);
+        memcpy(&other_id, t->id + (i - 1) * sizeof other_id, sizeof other_id);
+        if (other > x || (other == x && other_id < id)) {
+            break;
+        }
+        memcpy(t->logit + i * sizeof other, &other, sizeof other);
+        memcpy(t->id + i * sizeof other_id, &other_id, sizeof other_id);
+    }
+    put(t, i, key);
+}
+
 void topk_offer(topk *t, uint64_t *key, uint64_t *scratch, size_t n)
 {
     if (t->k == 0 || n == 0) {
@@ -186,7 +207,13 @@ void topk_offer(topk *t, uint64_t *key, uint64_t *scratch, size_t n)
         }
     }
     topk_sort(t);
-    sort_keys(key, scratch, n);
-    merge(t, key, n);
+    if (n <= FEW) { /* as at the end of most chunks of a stream */
+        for (size_t i = 0; i < n; i++) {
+            insert(t, key[i]);
+        }
+    } else {
+        sort_keys(key, scratch, n);
+        merge(t, key, n);
+    }
     set_limit(t);
 }
