@@ -74,14 +74,35 @@ typedef struct work {
     row row;
     topk top, before;
     scan job;
+    uint64_t held_sum; /* of the words of the row from `full` on, as the state has them */
 } work;
+
+/* not 0 unless -2^most <= x < 2^most */
+static inline uint64_t beyond(int64_t x, int most)
+{
+    return ((uint64_t)x + ((uint64_t)1 << most)) >> (most + 1);
+}
+
+/* Whether no integer overflows when blocks are added to the row, however it was forged; the doubles can do no harm. Each push
+ * that completes a block asks, so there is one branch. */
+static inline int row_safe(const row *r)
+{
+    uint64_t any = beyond(r->full.k, 42) | beyond(r->rest.k, 42);
+    for (int i = 0; i < LP_ACC_BINS; i++) {
+        any |= beyond(r->s.bin[i], 54) | beyond(r->t.bin[i], 54);
+    }
+    any |= r->s.top == LP_ACC_EMPTY ? 0 : beyond(r->s.top, 40);
+    any |= r->t.top == LP_ACC_EMPTY ? 0 : beyond(r->t.top, 40);
+    return any == 0;
+}
 
 /* 0 where the row was damaged, or the list's length. The entries can do no harm: merge, finish and check look at them. */
 static int work_begin(work *w, state *s)
 {
-    const int64_t most = ((int64_t)INT32_MAX + 1) / LP_BLOCK; /* blocks */
-    uint64_t sum = words_copy((unsigned char *)&w->row, s->row, sizeof w->row / 8);
-    if (s->row_sum != sum || s->top_n > s->k || !row_bounded(&w->row, most)) {
+    unsigned char *copy = (unsigned char *)&w->row;
+    uint64_t sum = words_copy(copy, s->row, 0, ROW_HELD);
+    w->held_sum = words_copy(copy, s->row, ROW_HELD, ROW_WORDS);
+    if (s->row_sum != sum + w->held_sum || s->top_n > s->k || !row_safe(&w->row)) {
         return 0;
     }
     w->top = state_top(s, state_list(s), state_list(s) + (size_t)s->k * sizeof(float));
@@ -94,13 +115,19 @@ static int work_begin(work *w, state *s)
 static void work_end(work *w, state *s)
 {
     const topk *now = &w->top, *before = &w->before;
+    const unsigned char *from = (const unsigned char *)&w->row;
+    enum { MARKS = offsetof(row, max) }; /* the block held, the flags: another one held has another id */
     w->row.wide_hint = 0;
-    s->row_sum = words_copy(s->row, (const unsigned char *)&w->row, sizeof w->row / 8);
+    if (memcmp(s->row + MARKS, from + MARKS, sizeof s->row - MARKS) != 0) {
+        w->held_sum = words_copy(s->row, from, ROW_HELD, ROW_WORDS);
+    }
+    s->row_sum = w->held_sum + words_copy(s->row, from, 0, ROW_HELD);
     /* whatever comes into the list, without anything being driven out of it or into another place, changes one of these */
     if (now->n != before->n || now->sorted != before->sorted || now->limit_id != before->limit_id ||
         now->limit != before->limit) {
-        s->top_n = (uint32_t)now->n;
-        s->flags = (s->flags & ~(uint32_t)STREAM_SORTED) | (now->sorted ? STREAM_SORTED : 0);
+        const uint32_t flags = s->flags & ~(uint32_t)STREAM_SORTED;
+        put_halves(&s->ranges, s->ranges, (uint32_t)now->n);
+        put_halves(&s->flags, flags | (now->sorted ? STREAM_SORTED : 0), s->slots);
         s->top_sum = top_sum(s);
     }
 }
@@ -147,7 +174,8 @@ static size_t open_slot(state *s, int32_t end)
         return s->slots - 1;
     }
     memset(state_slot(s, s->slots), 0, offset * sizeof(float));
-    return s->slots++; /* the sum of a slot that is not in use is 0 */
+    put_halves(&s->flags, s->flags, s->slots + 1);
+    return s->slots - 1; /* its sum is 0, as of any that is not in use */
 }
 
 /* n logits of one block, from `end` on, into its slot; runs the slot where that makes it complete */
@@ -157,7 +185,7 @@ static void append(work *w, state *s, const source *from, size_t n, int32_t end)
     uint64_t part = copy_logits(w->kernel, state_slot(s, slot), offset, from, n);
     if (offset + n == LP_BLOCK && s->first_token <= end - (int32_t)offset) {
         work_slot(w, state_slot(s, slot), LP_BLOCK, end / LP_BLOCK);
-        s->slots = (uint32_t)slot;
+        put_halves(&s->flags, s->flags, (uint32_t)slot);
         s->slot_sum[slot] = 0;
     } else {
         s->slot_sum[slot] += part;
@@ -179,9 +207,8 @@ static void take(work *w, state *s, const source *from, size_t n, int32_t end)
             append(w, s, &part, piece, id);
         }
         /* so that the next slot is found to be a new one, or not */
-        s->range[0].begin = s->first_token;
-        s->range[0].end = id + (int32_t)piece;
-        s->ranges = 1;
+        put_halves(&s->range[0], (uint32_t)s->first_token, (uint32_t)(id + (int32_t)piece));
+        put_halves(&s->ranges, 1, s->top_n);
         i += piece;
     }
     if (s->token >= end && (size_t)(s->token - end) < n) {
@@ -212,14 +239,13 @@ static int form_fits(state *s, const source *from)
  * who forges a state forges them too. */
 static int push_holds(const state *s)
 {
-    int32_t block[2];
     if (!head_holds(s) || (s->flags & STREAM_MERGED) || s->first_token < 0 || s->ranges > 1) {
         return 0;
     }
     const id_range ids = s->range[0];
-    return s->ranges == 0
-               ? s->slots == 0
-               : ids.begin == s->first_token && ids.begin < ids.end && s->slots == partial_blocks(&ids, 1, block, 2);
+    uint32_t begins = ids.begin % LP_BLOCK != 0, ends = ids.end % LP_BLOCK != 0;
+    uint32_t slots = ids.begin / LP_BLOCK == ids.end / LP_BLOCK ? begins | ends : begins + ends;
+    return s->ranges == 0 ? s->slots == 0 : ids.begin == s->first_token && ids.begin < ids.end && s->slots == slots;
 }
 
 /* n logits of the stream's form */
@@ -268,14 +294,13 @@ static inline int push_few(state *s, const lp_logits *chunk)
     uint64_t part = n == SLOT_CELL && offset % SLOT_CELL == 0
                         ? cell_put(to, chunk->data) * stream_weight[offset / SLOT_CELL]
                         : slot_put(to, chunk->data, offset, n);
-    /* words are written whole: written by halves, they would be slow to read back */
-    const uint64_t grown = range + second_half((uint32_t)n);
+    const uint64_t grown = range + halves(0, (uint32_t)n);
     s->slot_sum[slot] += part;
     memcpy(&s->range[0], &grown, sizeof grown);
     s->sum += part * stream_weight[SUM_SLOTS + slot] + (grown - range) * stream_weight[SUM_RANGES];
     s->hot += hot_range(grown) - hot_range(range);
     if (offset == 0) {
-        const uint64_t begun = counts + second_half(1);
+        const uint64_t begun = counts + halves(0, 1);
         memcpy(&s->flags, &begun, sizeof begun);
         s->sum += (begun - counts) * stream_weight[SUM_COUNTS];
         s->hot += hot_counts(begun) - hot_counts(counts);

@@ -38,7 +38,7 @@ static uint64_t sum_of(uint64_t sum, const unsigned char *p, size_t halves)
 
 uint64_t row_sum(const state *s)
 {
-    return words_copy(NULL, s->row, sizeof s->row / 8);
+    return words_copy(NULL, s->row, 0, ROW_WORDS);
 }
 
 uint64_t top_sum(const state *s)
@@ -65,7 +65,7 @@ static inline uint64_t cell_put_part(unsigned char *to, const unsigned char *fro
     uint64_t sum = 0;
     size_t i = 0, bytes = n * ONE;
     if (at % 2 != 0) {
-        sum = second_half((uint32_t)put_bytes(to, from, ONE));
+        sum = halves(0, (uint32_t)put_bytes(to, from, ONE));
         i = ONE;
     }
     for (; i + TWO <= bytes; i += TWO) {

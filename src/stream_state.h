@@ -103,11 +103,21 @@ static inline uint64_t rotate(uint64_t x, int by)
     return x << by | x >> (64 - by);
 }
 
-/* two fields of 32 bits as the one word that they are in memory: added to it, x adds to the second of them */
-static inline uint64_t second_half(uint32_t x)
+/* two fields of 32 bits as the one word that they are in memory */
+static inline uint64_t halves(uint32_t first, uint32_t second)
 {
-    const uint32_t halves[2] = {0, x};
-    return load_u64(halves);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return (uint64_t)first << 32 | second;
+#else
+    return first | (uint64_t)second << 32;
+#endif
+}
+
+/* Writes two fields whole: written by halves, the word would be slow to read back for the sums. */
+static inline void put_halves(void *to, uint32_t first, uint32_t second)
+{
+    const uint64_t word = halves(first, second);
+    memcpy(to, &word, sizeof word);
 }
 
 static inline uint64_t hot_counts(uint64_t counts)
@@ -181,11 +191,11 @@ static inline uint64_t cell_put(unsigned char *to, const unsigned char *from)
     return sum[0] + sum[1];
 }
 
-/* copies up to 64 words one by one, for they were written one by one; returns their sum */
-static inline uint64_t words_copy(unsigned char *to, const unsigned char *from, size_t words)
+/* Copies words first .. end - 1, one by one, for they were written one by one; returns their part of a sum of up to 64. */
+static inline uint64_t words_copy(unsigned char *to, const unsigned char *from, size_t first, size_t end)
 {
     uint64_t sum = 0;
-    _Pragma("GCC unroll 20") for (size_t i = 0; i < words; i++)
+    _Pragma("GCC unroll 10") for (size_t i = first; i < end; i++)
     {
         uint64_t word = load_u64(from + 8 * i);
         sum += word * stream_weight[i];
@@ -196,6 +206,8 @@ static inline uint64_t words_copy(unsigned char *to, const unsigned char *from, 
     return sum;
 }
 
+/* the words of a row: the sums of what is not held, which change with each block, and the rest */
+enum { ROW_HELD = offsetof(row, full) / 8, ROW_WORDS = sizeof(row) / 8 };
 uint64_t row_sum(const state *s);
 uint64_t top_sum(const state *s);
 
