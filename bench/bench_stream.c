@@ -39,9 +39,14 @@ static void finish(bench_job *job)
 
 static void push_tiles(bench_job *job, size_t tile)
 {
+    lp_logits chunk = job->in;
+    chunk.rows = 1;
     start(job, 0, 0);
-    for (size_t at = 0; at < job->vocab; at += tile)
-        push(job, 0, at, job->vocab - at < tile ? job->vocab - at : tile);
+    for (size_t at = 0; at < job->vocab; at += tile) {
+        chunk.data = job->data + at;
+        chunk.vocab = job->vocab - at < tile ? job->vocab - at : tile;
+        need_ok(lp_stream_push(shard(job, 0), &chunk));
+    }
     finish(job);
 }
 
