@@ -171,17 +171,18 @@ LP_INLINE void v_fence(void)
 /* four lanes in double over n = 1, 2, 4 or 8 groups */
 LP_INLINE __m256d sum_lanes(const float *groups, int n)
 {
-    __m256d g[8];
-    LP_UNROLL for (int i = 0; i < 8; i++)
-    {
-        g[i] = i < n ? _mm256_cvtps_pd(_mm_loadu_ps(groups + i * LP_LANES)) : _mm256_setzero_pd();
-    }
+    __m256d g[4];
     LP_UNROLL for (int i = 0; i < 4; i++)
     {
-        g[i] = 2 * i + 1 < n ? _mm256_add_pd(g[2 * i], g[2 * i + 1]) : g[2 * i];
+        const float *at = groups + 2 * i * LP_LANES;
+        g[i] = 2 * i < n ? _mm256_cvtps_pd(_mm_loadu_ps(at)) : _mm256_setzero_pd();
+        g[i] = 2 * i + 1 < n ? _mm256_add_pd(g[i], _mm256_cvtps_pd(_mm_loadu_ps(at + LP_LANES))) : g[i];
     }
     g[0] = n > 2 ? _mm256_add_pd(g[0], g[1]) : g[0];
-    return n > 4 ? _mm256_add_pd(g[0], _mm256_add_pd(g[2], g[3])) : g[0];
+    g[0] = n > 4 ? _mm256_add_pd(g[0], _mm256_add_pd(g[2], g[3])) : g[0];
+    /* here and now: gcc converts all groups of all lanes first and spills them */
+    __asm__ volatile("" : "+x"(g[0]) : : "memory");
+    return g[0];
 }
 
 LP_INLINE double v_sum_groups(const float *groups, int n)
