@@ -194,55 +194,110 @@ typedef struct pair_vectors {
     vf w_peak, v_peak, most, least;
 } pair_vectors;
 
-/* One group of both rows. w and v are added as group_fast adds them. The window of exp_narrow differs between ISAs, so
- * where it does not hold the group is taken again through that of exp_terms, which all share: `all` is set then. */
-LP_INLINE void pair_group(pair_floats *f, size_t to, const float *a, const float *b, pair_vectors *k, int want, int all)
+/* Where there are sixteen registers, compilers spill what the exponentials of two rows and the sums of both need at once: then
+ * the exponentials of a group go through the first-level cache. */
+enum { PAIR_SPLIT = LP_WIDTH == 8 };
+
+typedef struct pair_terms {
+    _Alignas(64) float w[LP_GROUP];
+    float v[LP_GROUP];
+} pair_terms;
+
+LP_INLINE vf pair_exp(vf x, vf *t, int all)
 {
-    LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
-    {
-        vf w4[2], v4[2], forward[2], reverse[2], cross[2];
-        LP_UNROLL for (int h = 0; h < 2; h++)
+    return all ? exp_terms(x, v_set1(EXP_MAGIC), t) : exp_narrow(x, t);
+}
+
+/* e^x of one group of one row; only where it is split */
+LP_INLINE void pair_row_terms(float *e, const float *x, vu *bits, int all)
+{
+    for (size_t i = 0; i < LP_GROUP; i += (size_t)4 * LP_WIDTH) {
+        LP_UNROLL for (size_t c = 0; c < 4; c += 2)
         {
-            vf w[4], v[4], d[4], y[4];
-            LP_UNROLL for (int j = 0; j < 4; j++)
-            {
-                const float *at_a = a + (4 * h + j) * LP_LANES + c * LP_WIDTH;
-                const float *at_b = b + (4 * h + j) * LP_LANES + c * LP_WIDTH;
-                vf x = v_load(at_a), ta, tb;
-                y[j] = v_load(at_b);
-                v_prefetch(at_a + LP_PREFETCH);
-                v_prefetch(at_b + LP_PREFETCH);
-                w[j] = all ? exp_terms(x, v_set1(EXP_MAGIC), &ta) : exp_narrow(x, &ta);
-                v[j] = all ? exp_terms(y[j], v_set1(EXP_MAGIC), &tb) : exp_narrow(y[j], &tb);
+            const float *at = x + i + c * LP_WIDTH;
+            vf first = v_load(at), second = v_load(at + LP_WIDTH), t[2];
+            v_prefetch(at + LP_PREFETCH); /* two vectors are a cache line */
+            first = pair_exp(first, &t[0], all);
+            second = pair_exp(second, &t[1], all);
+            *bits = v_bits_or(*bits, t[0], t[1]);
+            v_store(e + i + c * LP_WIDTH, first);
+            v_store(e + i + (c + 1) * LP_WIDTH, second);
+        }
+    }
+}
+
+/* Column c of one group of both rows. w and v are added as group_fast adds them. */
+LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const float *b, const pair_terms *e, int c,
+                           pair_vectors *k, int want, int all)
+{
+    vf w4[2], v4[2], forward[2], reverse[2], cross[2];
+    LP_UNROLL for (int h = 0; h < 2; h++)
+    {
+        const size_t start = (size_t)(4 * h * LP_LANES + c * LP_WIDTH);
+        vf w[4], v[4], ta, tb;
+        LP_UNROLL for (size_t j = 0; j < 4; j++)
+        {
+            const size_t at = start + j * LP_LANES;
+            if (PAIR_SPLIT) {
+                w[j] = v_load(e->w + at);
+                v[j] = v_load(e->v + at);
+            } else {
+                v_prefetch(a + at + LP_PREFETCH);
+                v_prefetch(b + at + LP_PREFETCH);
+                w[j] = pair_exp(v_load(a + at), &ta, all);
+                v[j] = pair_exp(v_load(b + at), &tb, all);
                 k->bits = v_bits_or(k->bits, ta, tb);
-                d[j] = v_sub(x, y[j]);
-                if (want & PAIR_SPREAD) {
-                    k->most = v_max(k->most, d[j]);
-                    k->least = v_min(k->least, d[j]);
-                }
             }
-            w4[h] = v_add(v_add(w[0], w[1]), v_add(w[2], w[3]));
-            v4[h] = v_add(v_add(v[0], v[1]), v_add(v[2], v[3]));
-            vf u = v_sub(v4[h], w4[h]);
-            forward[h] = v_fma(w[3], d[3], v_fma(w[2], d[2], v_fma(w[1], d[1], v_fma(w[0], d[0], u))));
+        }
+        w4[h] = v_add(v_add(w[0], w[1]), v_add(w[2], w[3]));
+        v4[h] = v_add(v_add(v[0], v[1]), v_add(v[2], v[3]));
+        forward[h] = reverse[h] = v_sub(v4[h], w4[h]);
+        LP_UNROLL for (size_t j = 0; j < 4; j++)
+        {
+            vf y = v_load(b + start + j * LP_LANES), d = v_sub(v_load(a + start + j * LP_LANES), y);
+            if (want & PAIR_SPREAD) {
+                k->most = v_max(k->most, d);
+                k->least = v_min(k->least, d);
+            }
+            forward[h] = v_fma(w[j], d, forward[h]);
             if (want & PAIR_REVERSE) {
-                reverse[h] = v_fma(v[3], d[3], v_fma(v[2], d[2], v_fma(v[1], d[1], v_fma(v[0], d[0], u))));
+                reverse[h] = v_fma(v[j], d, reverse[h]);
             }
             if (want & PAIR_CROSS) {
-                cross[h] = v_fma(w[3], y[3], v_fma(w[2], y[2], v_fma(w[1], y[1], v_mul(w[0], y[0]))));
+                cross[h] = j == 0 ? v_mul(w[j], y) : v_fma(w[j], y, cross[h]);
             }
         }
-        vf sum_w = v_add(w4[0], w4[1]), sum_v = v_add(v4[0], v4[1]);
-        k->w_peak = v_max(k->w_peak, sum_w);
-        k->v_peak = v_max(k->v_peak, sum_v);
-        v_store(f->w.s + to + c * LP_WIDTH, sum_w);
-        v_store(f->v.s + to + c * LP_WIDTH, sum_v);
-        v_store(f->forward + to + c * LP_WIDTH, v_add(forward[0], forward[1]));
-        if (want & PAIR_REVERSE) {
-            v_store(f->reverse + to + c * LP_WIDTH, v_add(reverse[0], reverse[1]));
+    }
+    vf sum_w = v_add(w4[0], w4[1]), sum_v = v_add(v4[0], v4[1]);
+    k->w_peak = v_max(k->w_peak, sum_w);
+    k->v_peak = v_max(k->v_peak, sum_v);
+    v_store(f->w.s + to + c * LP_WIDTH, sum_w);
+    v_store(f->v.s + to + c * LP_WIDTH, sum_v);
+    v_store(f->forward + to + c * LP_WIDTH, v_add(forward[0], forward[1]));
+    if (want & PAIR_REVERSE) {
+        v_store(f->reverse + to + c * LP_WIDTH, v_add(reverse[0], reverse[1]));
+    }
+    if (want & PAIR_CROSS) {
+        v_store(f->cross + to + c * LP_WIDTH, v_add(cross[0], cross[1]));
+    }
+}
+
+/* One group of both rows. The window of exp_narrow differs between ISAs, so where it does not hold the group is taken again
+ * through that of exp_terms, which all share: `all` is set then. */
+LP_INLINE void pair_group(pair_floats *f, size_t to, const float *a, const float *b, pair_vectors *k, int want, int all)
+{
+    pair_terms e;
+    if (PAIR_SPLIT) {
+        pair_row_terms(e.w, a, &k->bits, all);
+        pair_row_terms(e.v, b, &k->bits, all);
+        _Pragma("GCC unroll 1") for (int c = 0; c < LP_COLUMNS; c++)
+        {
+            pair_column(f, to, a, b, &e, c, k, want, all);
         }
-        if (want & PAIR_CROSS) {
-            v_store(f->cross + to + c * LP_WIDTH, v_add(cross[0], cross[1]));
+    } else {
+        LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+        {
+            pair_column(f, to, a, b, &e, c, k, want, all);
         }
     }
 }
