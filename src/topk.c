@@ -26,7 +26,18 @@ void topk_init(topk *t, void *logit, void *id, size_t k)
     *t = fresh;
 }
 
-/* largest first */
+enum { RUN = 16, FEW = 4 };
+
+/* The functions that sort have no branch that depends on the keys: each would be mispredicted once in two. */
+
+static inline void order_pair(uint64_t *a, uint64_t *b)
+{
+    uint64_t x = *a, y = *b;
+    *a = x > y ? x : y;
+    *b = x > y ? y : x;
+}
+
+/* the same for few keys, where the branches cost less than the network's exchanges */
 static void sort_insertion(uint64_t *key, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
@@ -39,25 +50,55 @@ static void sort_insertion(uint64_t *key, size_t n)
     }
 }
 
-enum { RUN = 16, FEW = 4 };
+/* RUN keys, largest first: Batcher's odd-even merge sort */
+static void sort_run(uint64_t key[RUN])
+{
+    static const uint8_t pair[][2] = {
+        {0, 1},   {2, 3},  {4, 5},  {6, 7},   {8, 9},   {10, 11}, {12, 13}, {14, 15}, {0, 2},   {1, 3},   {4, 6},
+        {5, 7},   {8, 10}, {9, 11}, {12, 14}, {13, 15}, {1, 2},   {5, 6},   {9, 10},  {13, 14}, {0, 4},   {1, 5},
+        {2, 6},   {3, 7},  {8, 12}, {9, 13},  {10, 14}, {11, 15}, {2, 4},   {3, 5},   {10, 12}, {11, 13}, {1, 2},
+        {3, 4},   {5, 6},  {9, 10}, {11, 12}, {13, 14}, {0, 8},   {1, 9},   {2, 10},  {3, 11},  {4, 12},  {5, 13},
+        {6, 14},  {7, 15}, {4, 8},  {5, 9},   {6, 10},  {7, 11},  {2, 4},   {3, 5},   {6, 8},   {7, 9},   {10, 12},
+        {11, 13}, {1, 2},  {3, 4},  {5, 6},   {7, 8},   {9, 10},  {11, 12}, {13, 14}};
+    _Pragma("GCC unroll 63") for (size_t i = 0; i < sizeof pair / sizeof *pair; i++)
+    {
+        order_pair(key + pair[i][0], key + pair[i][1]);
+    }
+}
 
-/* merge sort, largest first: runs by insertion, then merged back and forth between key and scratch */
+/* two neighbouring sorted runs into one; no key is 0 */
+static void merge_runs(uint64_t *to, const uint64_t *a, size_t n_a, const uint64_t *b, size_t n_b)
+{
+    for (size_t o = 0, i = 0, j = 0; o < n_a + n_b; o++) {
+        uint64_t x = a[i < n_a ? i : 0], y = b[j < n_b ? j : 0];
+        x = i < n_a ? x : 0;
+        y = j < n_b ? y : 0;
+        to[o] = x > y ? x : y;
+        i += x > y;
+        j += x <= y;
+    }
+}
+
+/* merge sort, largest first: runs by a network, then merged back and forth between key and scratch */
 static void sort_keys(uint64_t *key, uint64_t *scratch, size_t n)
 {
-    for (size_t i = 0; i < n; i += RUN) {
-        sort_insertion(key + i, n - i < RUN ? n - i : RUN);
+    size_t whole = n / RUN * RUN;
+    for (size_t i = 0; i < whole; i += RUN) {
+        sort_run(key + i);
+    }
+    if (n - whole <= RUN / 2) {
+        sort_insertion(key + whole, n - whole);
+    } else {
+        uint64_t last[RUN] = {0};
+        memcpy(last, key + whole, (n - whole) * sizeof *key);
+        sort_run(last);
+        memcpy(key + whole, last, (n - whole) * sizeof *key);
     }
     uint64_t *from = key, *to = scratch;
     for (size_t width = RUN; width < n; width *= 2) {
         for (size_t i = 0; i < n; i += 2 * width) {
-            size_t a = i, mid = i + width < n ? i + width : n;
-            size_t b = mid, end = mid + width < n ? mid + width : n;
-            for (size_t o = i; o < end; o++) {
-                int first = b == end || (a < mid && from[a] > from[b]);
-                to[o] = first ? from[a] : from[b];
-                a += (size_t)first;
-                b += (size_t)!first;
-            }
+            size_t left = n - i < width ? n - i : width, right = n - i - left < width ? n - i - left : width;
+            merge_runs(to + i, from + i, left, from + i + (right == 0 ? 0 : left), right);
         }
         uint64_t *swap = from;
         from = to;
@@ -70,11 +111,11 @@ static void sort_keys(uint64_t *key, uint64_t *scratch, size_t n)
 
 static __attribute__((noinline)) void sort_few(topk *t, size_t low, size_t high)
 {
-    uint64_t few[4 * RUN];
+    uint64_t few[4 * RUN], scratch[4 * RUN];
     for (size_t i = low; i < high; i++) {
         few[i - low] = get(t, i);
     }
-    sort_insertion(few, high - low);
+    sort_keys(few, scratch, high - low);
     for (size_t i = low; i < high; i++) {
         put(t, i, few[i - low]);
     }
