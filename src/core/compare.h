@@ -290,6 +290,8 @@ LP_INLINE void pair_group(pair_floats *f, size_t to, const float *a, const float
     if (PAIR_SPLIT) {
         pair_row_terms(e.w, a, &k->bits, all);
         pair_row_terms(e.v, b, &k->bits, all);
+    }
+    if (LP_COLUMNS > 2) { /* flat, the registers would not do */
         _Pragma("GCC unroll 1") for (int c = 0; c < LP_COLUMNS; c++)
         {
             pair_column(f, to, a, b, &e, c, k, want, all);
