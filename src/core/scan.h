@@ -86,6 +86,12 @@ LP_INLINE void scan_known(scan *job, scan_state *st, const block_groups *g, cons
     }
 }
 
+/* one bit each of the picks from i on that there are, of a register's width */
+LP_INLINE uint32_t picks_there(const picks *p, size_t i)
+{
+    return (uint32_t)((UINT64_C(1) << (p->n - i < LP_WIDTH ? p->n - i : LP_WIDTH)) - 1);
+}
+
 /* a block of picks: everything from them */
 static __attribute__((noinline)) void scan_picks(scan *job, scan_state *st, picks *p, size_t offset, size_t n,
                                                  int32_t first)
@@ -97,17 +103,26 @@ static __attribute__((noinline)) void scan_picks(scan *job, scan_state *st, pick
     block_sum full = block_scale(&raw);
     block_hold(job->row, &st->held, offset, n, first, &raw, &full);
     if (job->top != NULL && raw.m >= st->top.limit) {
+        const vf limit = v_set1(st->top.limit), absent = v_set1(-__builtin_inff());
         candidates_room(&st->top, p->n);
-        for (size_t i = 0; i < p->n; i++) {
-            if (p->x[i] >= st->top.limit && p->x[i] > -__builtin_inff()) {
-                candidates_add(&st->top, p->x[i], first + p->at[i]);
+        for (size_t i = 0; i < p->n; i += LP_WIDTH) {
+            const vf x = v_load(p->x + i);
+            uint32_t mask = v_mask_ge(x, limit) & v_mask_gt(x, absent) & picks_there(p, i);
+            for (; mask != 0; mask &= mask - 1) {
+                size_t at = i + (size_t)__builtin_ctz(mask);
+                candidates_add(&st->top, p->x[at], first + p->at[at]);
             }
         }
         candidates_refresh(&st->top);
     }
-    for (size_t i = 0; job->rank && i < p->n; i++) {
-        job->above += p->x[i] > job->token_logit;
-        job->not_below += p->x[i] >= job->token_logit;
+    if (job->rank && raw.m >= job->token_logit) {
+        const vf token = v_set1(job->token_logit);
+        for (size_t i = 0; i < p->n; i += LP_WIDTH) {
+            const vf x = v_load(p->x + i);
+            uint32_t there = picks_there(p, i);
+            job->above += (uint64_t)__builtin_popcount(v_mask_gt(x, token) & there);
+            job->not_below += (uint64_t)__builtin_popcount(v_mask_ge(x, token) & there);
+        }
     }
 }
 
@@ -209,6 +224,35 @@ LP_INLINE uint64_t word_pair(uint64_t w)
 #endif
 }
 
+/* the source of a row without its mask */
+LP_INLINE source source_unmasked(const source *from)
+{
+    source s = *from;
+    s.allowed = NULL;
+    s.plain = s.dtype == DTYPE_F32 && s.scale == 1 && s.softcap == 0;
+    return s;
+}
+
+/* the picks of the block at `data`, widened and transformed */
+static void pick_prepared(picks *p, const source *from, const unsigned char *data)
+{
+    _Alignas(64) unsigned char raw[(PICKS + LP_LANES) * sizeof(float)];
+    size_t width = source_width(from);
+    memset(raw + p->n * width, 0, LP_LANES * sizeof(float)); /* a constant size, no call */
+    for (size_t i = 0; i < p->n; i++) {
+        if (width == sizeof(float)) {
+            memcpy(raw + i * sizeof(float), data + p->at[i] * sizeof(float), sizeof(float));
+        } else {
+            memcpy(raw + i * sizeof(uint16_t), data + p->at[i] * sizeof(uint16_t), sizeof(uint16_t));
+        }
+    }
+    source packed = *from;
+    packed.data = raw;
+    packed.allowed = NULL;
+    /* what lies behind the last one is not looked at */
+    prepare(p->x, &packed, (p->n + LP_LANES - 1) / LP_LANES * LP_LANES);
+}
+
 /* A block under a mask. Where the mask allows little, only that is read, and the block is done. */
 static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, const source *from, size_t offset,
                                                   size_t n, int32_t first)
@@ -236,32 +280,16 @@ static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, con
     if (!pick_bits(&p, words, whole)) {
         return ALLOWS_SOME;
     }
-    _Alignas(64) unsigned char raw[(PICKS + LP_LANES) * sizeof(float)];
-    memset(raw + p.n * width, 0, LP_LANES * sizeof(float)); /* a constant size, no call */
     const unsigned char *data = from->data + offset * width;
-    for (size_t i = 0; i < p.n; i++) {
-        if (width == sizeof(float)) {
-            memcpy(raw + i * sizeof(float), data + p.at[i] * sizeof(float), sizeof(float));
-        } else {
-            memcpy(raw + i * sizeof(uint16_t), data + p.at[i] * sizeof(uint16_t), sizeof(uint16_t));
+    if (source_unmasked(from).plain) {
+        for (size_t i = 0; i < p.n; i++) {
+            memcpy(p.x + i, data + p.at[i] * sizeof(float), sizeof(float));
         }
+    } else {
+        pick_prepared(&p, from, data);
     }
-    source packed = *from;
-    packed.data = raw;
-    packed.allowed = NULL;
-    prepare(p.x, &packed,
-            (p.n + LP_LANES - 1) / LP_LANES * LP_LANES); /* what lies behind the last one is not looked at */
     scan_picks(job, st, &p, offset, n, first);
     return SCANNED;
-}
-
-/* the source of a row without its mask */
-LP_INLINE source source_unmasked(const source *from)
-{
-    source s = *from;
-    s.allowed = NULL;
-    s.plain = s.dtype == DTYPE_F32 && s.scale == 1 && s.softcap == 0;
-    return s;
 }
 
 LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy, int plain)
