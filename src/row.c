@@ -18,8 +18,7 @@ void row_init(row *r, int entropy)
 /* A map from floats to integers 512 apart in the order of the floats. */
 static int64_t ordered_position(float m)
 {
-    int32_t bits;
-    memcpy(&bits, &m, sizeof bits);
+    int32_t bits = (int32_t)float_bits(m);
     int64_t rank = bits < 0 ? -(int64_t)(bits & INT32_MAX) : bits;
     return rank * 512;
 }

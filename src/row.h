@@ -43,11 +43,7 @@ static inline void row_add_product(acc *t, float m, double s, double q, int64_t 
         acc_add(t, (double)m * s + q, k);
         return;
     }
-    uint64_t bits;
-    double head;
-    memcpy(&bits, &s, sizeof bits);
-    bits &= ~(uint64_t)0x7FFFFFF;
-    memcpy(&head, &bits, sizeof head);
+    double head = bits_double(double_bits(s) & ~(uint64_t)0x7FFFFFF);
     acc_add(t, (double)m * head, k);
     acc_add(t, (double)m * (s - head), k);
     acc_add(t, q, k);
@@ -93,9 +89,6 @@ static inline float row_logprob(float x, float max, float log_norm)
 /* the NaN of every result */
 static inline float row_nan(void)
 {
-    uint32_t bits = 0x7FC00000U;
-    float nan;
-    memcpy(&nan, &bits, sizeof nan);
-    return nan;
+    return bits_float(0x7FC00000U);
 }
 #endif

@@ -212,13 +212,13 @@ static void take(work *w, state *s, const source *from, size_t n, int32_t end)
         i += piece;
     }
     if (s->token >= end && (size_t)(s->token - end) < n) {
-        s->token_logit = float_to_bits(logits_at(w->kernel, from, s->token - end));
+        s->token_logit = float_bits(logits_at(w->kernel, from, s->token - end));
     }
 }
 
 static uint32_t zero_bits(float x)
 {
-    return (float_to_bits(x) << 1) == 0 ? 0 : float_to_bits(x);
+    return (float_bits(x) << 1) == 0 ? 0 : float_bits(x);
 }
 
 /* the form of the first logits is that of the stream; 0 where this one differs */
@@ -228,10 +228,10 @@ static int form_fits(state *s, const source *from)
     if (!(s->flags & STREAM_FORM)) {
         s->flags |= STREAM_FORM | masked | (from->plain ? STREAM_PLAIN : 0);
         s->dtype = from->dtype;
-        s->scale = float_to_bits(from->scale);
+        s->scale = float_bits(from->scale);
         s->softcap = zero_bits(from->softcap);
     }
-    return s->dtype == from->dtype && (s->flags & STREAM_MASKED) == masked && s->scale == float_to_bits(from->scale) &&
+    return s->dtype == from->dtype && (s->flags & STREAM_MASKED) == masked && s->scale == float_bits(from->scale) &&
            s->softcap == zero_bits(from->softcap);
 }
 
@@ -270,12 +270,12 @@ static lp_status push_source(state *s, const source *from, size_t n)
 static inline int is_simple(const lp_logits *c)
 {
     const float one = 1;
-    uint32_t scale = float_to_bits(c->inv_temperature);
+    uint32_t scale = float_bits(c->inv_temperature);
     uintptr_t pointers = (uintptr_t)c->allowed | (uintptr_t)c->row_inv_temperature | (uintptr_t)c->reserved[0] |
                          (uintptr_t)c->reserved[1] | (uintptr_t)c->reserved[2];
-    uint32_t others = (uint32_t)c->dtype | float_to_bits(c->softcap) | c->flags;
-    return (pointers | others | c->allowed_stride | (c->rows ^ 1)) == 0 &&
-           (scale == 0 || scale == float_to_bits(one)) && (c->stride == 0 || c->stride >= c->vocab) && c->data != NULL;
+    uint32_t others = (uint32_t)c->dtype | float_bits(c->softcap) | c->flags;
+    return (pointers | others | c->allowed_stride | (c->rows ^ 1)) == 0 && (scale == 0 || scale == float_bits(one)) &&
+           (c->stride == 0 || c->stride >= c->vocab) && c->data != NULL;
 }
 
 /* A few simple logits that complete no block and are not the token: nothing but a copy, and the sums brought up to date.
@@ -598,7 +598,7 @@ static lp_status finish_within(const state *s, lp_row *out, float *top_logprob, 
     lp_row found = {
         result.logsumexp, result.entropy, result.max_logit, result.log_norm, row_nan(), result.status, 0, {0}};
     if (result.status == LP_OK && has_token(&c, s->token)) {
-        found.token_logprob = row_logprob(float_of_bits(s->token_logit), result.max_logit, result.log_norm);
+        found.token_logprob = row_logprob(bits_float(s->token_logit), result.max_logit, result.log_norm);
     }
     for (size_t r = 0; r < c.ranges; r++) {
         found.count += (uint64_t)(c.range[r].end - c.range[r].begin);

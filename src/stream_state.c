@@ -164,13 +164,13 @@ static int all_zero(const void *bytes, size_t n)
 
 static int is_finite(float x)
 {
-    return (float_to_bits(x) & 0x7F800000U) != 0x7F800000U;
+    return (float_bits(x) & 0x7F800000U) != 0x7F800000U;
 }
 
 /* what is applied to the logits: all zero before there are any */
 static int form_holds(const state *s)
 {
-    float scale = float_of_bits(s->scale), softcap = float_of_bits(s->softcap);
+    float scale = bits_float(s->scale), softcap = bits_float(s->softcap);
     if (s->ranges == 0) {
         return (s->flags & (STREAM_FORM | STREAM_MASKED | STREAM_PLAIN)) == 0 && s->dtype == 0 && s->scale == 0 &&
                s->softcap == 0;

@@ -68,20 +68,6 @@ static inline uint64_t load_u64(const void *p)
     return x;
 }
 
-static inline uint32_t float_to_bits(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-static inline float float_of_bits(uint32_t bits)
-{
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
 static inline uint64_t head_sum(const state *s)
 {
     const unsigned char *p = (const unsigned char *)s;

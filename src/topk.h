@@ -5,6 +5,7 @@
  * appended; then the list is kept sorted and each block's sorted candidates are merged into it. */
 #ifndef LP_TOPK_H
 #define LP_TOPK_H
+#include "bits.h"
 #include "names.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -21,9 +22,7 @@ typedef struct topk {
 /* Larger float, then lower id, gives the larger key. Both zeros give one key. */
 static inline uint64_t topk_key(float x, int32_t id)
 {
-    float canonical = x + 0.0F;
-    uint32_t b;
-    memcpy(&b, &canonical, sizeof b);
+    uint32_t b = float_bits(x + 0.0F);
     b ^= (uint32_t)((int32_t)b >> 31) | 0x80000000U;
     return (uint64_t)b << 32 | (uint32_t)~id;
 }
@@ -32,9 +31,7 @@ static inline float topk_key_logit(uint64_t key)
 {
     uint32_t b = (uint32_t)(key >> 32);
     b ^= b & 0x80000000U ? 0x80000000U : 0xFFFFFFFFU;
-    float x;
-    memcpy(&x, &b, sizeof x);
-    return x;
+    return bits_float(b);
 }
 
 static inline int32_t topk_key_id(uint64_t key)

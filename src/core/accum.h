@@ -9,6 +9,7 @@
  * below the leading bit of the largest number added. */
 #ifndef LP_CORE_ACCUM_H
 #define LP_CORE_ACCUM_H
+#include "bits.h"
 #include <stdint.h>
 #include <string.h>
 
@@ -39,8 +40,7 @@ static inline void acc_raise(acc *a, int64_t top)
 /* adds v * 2^exp2; v is finite, |exp2| < 2^62. Without branches but for a new top: it is called once a block. */
 static inline void acc_add(acc *a, double v, int64_t exp2)
 {
-    uint64_t bits;
-    memcpy(&bits, &v, sizeof bits);
+    uint64_t bits = double_bits(v);
     int64_t exponent = (int64_t)(bits >> 52 & 0x7FF);
     uint64_t mantissa = (bits & 0xFFFFFFFFFFFFFU) | (uint64_t)(exponent != 0) << 52;
     if (mantissa == 0) {
@@ -103,10 +103,7 @@ static inline double acc_scale(double v, int64_t exp2)
         v *= 0x1p-1000;
         e += 1000;
     }
-    uint64_t bits = (uint64_t)(e + 1023) << 52;
-    double power;
-    memcpy(&power, &bits, sizeof power);
-    return v * power;
+    return v * bits_double((uint64_t)(e + 1023) << 52);
 }
 
 /* the sum times 2^-exp2, as a double: error below 2 ulp of double */

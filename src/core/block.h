@@ -244,9 +244,7 @@ typedef struct raw_sum {
  * multiplies e^x by 1 - 1.9e-9 n; the bulk of a block's sum comes from exponents a little below that of the sum */
 static block_sum block_scale(const raw_sum *raw)
 {
-    uint64_t bits;
-    memcpy(&bits, &raw->s, sizeof bits);
-    int64_t n = (int64_t)(bits >> 52) - 1023 - 3;
+    int64_t n = (int64_t)(double_bits(raw->s) >> 52) - 1023 - 3;
     if (raw->ref.shift == 0) {
         n += raw->ref.k;
     }

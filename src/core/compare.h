@@ -31,12 +31,7 @@ LP_INLINE double exp_double(double x)
            p4 = 0x1.a01a01a01a01ap-16 + r * 0x1.71de3a556c734p-19;
     double p5 = 0x1.27e4fb7789f5cp-22 + r * 0x1.ae64567f544e4p-26, p6 = 0x1.1eed8eff8d898p-29;
     double e = (p0 + r2 * p1) + r4 * ((p2 + r2 * p3) + r4 * ((p4 + r2 * p5) + r4 * p6));
-    uint64_t bits, scale;
-    memcpy(&bits, &e, sizeof bits);
-    memcpy(&scale, &t, sizeof scale);
-    bits += scale << 52;
-    memcpy(&e, &bits, sizeof e);
-    return e;
+    return bits_double(double_bits(e) + (double_bits(t) << 52));
 }
 
 /* ---- the exact way ------------------------------------------------------------------------------------------------ */
@@ -49,24 +44,15 @@ typedef struct exact_lanes {
 /* a where a > b, else b: on bits, for a comparison of doubles may become a branch, and the loop around it then no vectors */
 LP_INLINE double larger(double a, double b)
 {
-    uint64_t x, y, take = -(uint64_t)(a > b);
-    memcpy(&x, &a, sizeof x);
-    memcpy(&y, &b, sizeof y);
-    x = (x & take) | (y & ~take);
-    memcpy(&a, &x, sizeof a);
-    return a;
+    uint64_t take = -(uint64_t)(a > b);
+    return bits_double((double_bits(a) & take) | (double_bits(b) & ~take));
 }
 
 /* e^x, which below -708 is as good as 0 */
 LP_INLINE double mass_of(double x)
 {
     const double lowest = -708;
-    double e = exp_double(larger(x, lowest));
-    uint64_t bits;
-    memcpy(&bits, &e, sizeof bits);
-    bits &= -(uint64_t)(x > lowest);
-    memcpy(&e, &bits, sizeof e);
-    return e;
+    return bits_double(double_bits(exp_double(larger(x, lowest))) & -(uint64_t)(x > lowest));
 }
 
 /* One element of each lane. True differences end at 1.4e39: where one of the two is -inf d counts as 1e40, which the sums can

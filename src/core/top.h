@@ -46,9 +46,8 @@ static float select_bound(float *x, size_t n, size_t k)
     int32_t low = INT32_MIN;
     float bound = -inf;
     for (uint32_t step = 1U << 31; step != 0; step >>= 1) {
-        int32_t at = (int32_t)((uint32_t)low + step), bits = at ^ (int32_t)((uint32_t)(at >> 31) >> 1);
-        float limit;
-        memcpy(&limit, &bits, sizeof limit);
+        int32_t at = (int32_t)((uint32_t)low + step);
+        float limit = bits_float((uint32_t)(at ^ (int32_t)((uint32_t)(at >> 31) >> 1)));
         if (limit != limit) {
             continue; /* no float between here and infinity reaches it */
         }
@@ -188,12 +187,8 @@ static void top_of_block(candidates *c, const block_groups *g, int32_t first)
 /* x > the result means x >= limit: the next float below, for a limit that is not -inf */
 static inline float next_below(float limit)
 {
-    int32_t bits;
-    float canonical = limit + 0.0F, below;
-    memcpy(&bits, &canonical, sizeof bits);
-    bits = bits == 0 ? INT32_MIN + 1 : bits - 1 + 2 * (bits < 0);
-    memcpy(&below, &bits, sizeof below);
-    return below;
+    int32_t bits = (int32_t)float_bits(limit + 0.0F);
+    return bits_float((uint32_t)(bits == 0 ? INT32_MIN + 1 : bits - 1 + 2 * (bits < 0)));
 }
 
 /* Only the lanes of a group whose sum of e^x reaches that of the limit: their eight elements each. Returns 0 where too many

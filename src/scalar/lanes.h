@@ -2,26 +2,13 @@
 /* 32 virtual lanes in plain C: one lane at a time. The reference that every other ISA equals bit for bit. */
 #ifndef LP_SCALAR_LANES_H
 #define LP_SCALAR_LANES_H
+#include "bits.h"
 #include "core/lanes_common.h"
 #include <math.h>
 
 enum { LP_WIDTH = 1 };
 typedef float vf;
 typedef uint32_t vu;
-
-static inline uint32_t float_bits(float x)
-{
-    uint32_t b;
-    memcpy(&b, &x, sizeof b);
-    return b;
-}
-
-static inline float bits_float(uint32_t b)
-{
-    float x;
-    memcpy(&x, &b, sizeof x);
-    return x;
-}
 
 /* fma with one rounding on any CPU. Without the instruction: the product of two floats is exact in double, and rounding the
  * sum twice, to double and to float, differs from once only where the double lies half-way between two floats, or where
