@@ -65,7 +65,8 @@ static size_t arena_bytes(void)
     return bytes > least ? bytes : least;
 }
 
-/* Rows of 4,096 lie end to end, so that a window of any length holds a peak every few thousand elements. */
+/* Rows of 4,096 lie end to end, so that a window of any length holds a peak every few thousand elements. The second half are the
+ * logits of a second model, which differ a little from the first one's. */
 static const void *cold_arena(lp_dtype dtype)
 {
     static void *arena[3];
@@ -73,9 +74,13 @@ static const void *cold_arena(lp_dtype dtype)
         return arena[dtype];
     size_t n = arena_bytes() / (dtype == LP_F32 ? 1 : 2) / dtype_size(dtype), step = 4096;
     arena[dtype] = bench_alloc(n * dtype_size(dtype));
-    float row[4096];
+    float row[4096], change[4096];
     for (size_t at = 0; at + step <= n; at += step) {
-        row_fill(row, step, ROW_BELL, at);
+        size_t first = at < n / 2 ? at : at - n / 2;
+        row_fill(row, step, ROW_BELL, first);
+        row_fill(change, step, ROW_BELL, first + 1);
+        for (size_t i = 0; i < step && at >= n / 2; i++)
+            row[i] += 0.04f * change[i];
         if (dtype == LP_F32)
             memcpy((float *)arena[dtype] + at, row, sizeof row);
         else
