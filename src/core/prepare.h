@@ -118,15 +118,30 @@ LP_INLINE vf prepare_dtype(float *out, const unsigned char *data, size_t sets, c
     return prepare_sets(out, data, sets, from, bit, dtype, 0, 0, 0);
 }
 
+/* functions of their own: in one, where nothing is optimised, all their variables would lie on the stack at once */
+static __attribute__((noinline)) vf prepare_f32(float *out, const unsigned char *data, size_t sets, const source *from,
+                                                size_t bit)
+{
+    return prepare_dtype(out, data, sets, from, bit, DTYPE_F32);
+}
+
+static __attribute__((noinline)) vf prepare_bf16(float *out, const unsigned char *data, size_t sets, const source *from,
+                                                 size_t bit)
+{
+    return prepare_dtype(out, data, sets, from, bit, DTYPE_BF16);
+}
+
+static __attribute__((noinline)) vf prepare_f16(float *out, const unsigned char *data, size_t sets, const source *from,
+                                                size_t bit)
+{
+    return prepare_dtype(out, data, sets, from, bit, DTYPE_F16);
+}
+
 static vf prepare_any(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit)
 {
-    if (from->dtype == DTYPE_F32) {
-        return prepare_dtype(out, data, sets, from, bit, DTYPE_F32);
-    }
-    if (from->dtype == DTYPE_BF16) {
-        return prepare_dtype(out, data, sets, from, bit, DTYPE_BF16);
-    }
-    return prepare_dtype(out, data, sets, from, bit, DTYPE_F16);
+    return (from->dtype == DTYPE_F32    ? prepare_f32
+            : from->dtype == DTYPE_BF16 ? prepare_bf16
+                                        : prepare_f16)(out, data, sets, from, bit);
 }
 
 /* the largest of whole sets, which are prepared; no more than that is said where one of them is NaN */
