@@ -28,7 +28,7 @@ void topk_init(topk *t, void *logit, void *id, size_t k)
 
 enum { RUN = 16, FEW = 4 };
 
-/* The functions that sort have no branch that depends on the keys: each would be mispredicted once in two. */
+/* Sorting has no branches that depend on the keys: each would be mispredicted once in two. */
 
 static inline void order_pair(uint64_t *a, uint64_t *b)
 {
@@ -37,7 +37,7 @@ static inline void order_pair(uint64_t *a, uint64_t *b)
     *b = x > y ? y : x;
 }
 
-/* the same for few keys, where the branches cost less than the network's exchanges */
+/* a few keys, largest first: fewer than half of a run, for which branches cost less than the network's exchanges */
 static void sort_insertion(uint64_t *key, size_t n)
 {
     for (size_t i = 1; i < n; i++) {

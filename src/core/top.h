@@ -211,6 +211,7 @@ static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *
         pairs += lanes != 0;
         count += __builtin_popcountll(lanes);
     }
+    pair[pairs] = 0;
     if (count > MOST) {
         return 0;
     }
