@@ -26,7 +26,7 @@ void topk_init(topk *t, void *logit, void *id, size_t k)
     *t = fresh;
 }
 
-enum { RUN = 16, FEW = 4 };
+enum { RUN = 16 };
 
 /* Sorting has no branches that depend on the keys: each would be mispredicted once in two. */
 
@@ -37,7 +37,7 @@ static inline void order_pair(uint64_t *a, uint64_t *b)
     *b = x > y ? y : x;
 }
 
-/* a few keys, largest first: fewer than half of a run, for which branches cost less than the network's exchanges */
+/* a few keys, largest first: at most half of a run, for which branches cost less than the network's exchanges */
 static void sort_insertion(uint64_t *key, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
@@ -210,27 +210,6 @@ static void merge(topk *t, const uint64_t *key, size_t n)
     }
 }
 
-/* one key into a sorted list */
-static void insert(topk *t, uint64_t key)
-{
-    if (t->n == t->k && get(t, t->k - 1) >= key) {
-        return;
-    }
-    float x = topk_key_logit(key), other;
-    int32_t id = topk_key_id(key), other_id;
-    size_t i = t->n < t->k ? t->n++ : t->k - 1;
-    for (; i > 0; i--) {
-        memcpy(&other, t->logit + (i - 1) * sizeof other, sizeof other);
-        memcpy(&other_id, t->id + (i - 1) * sizeof other_id, sizeof other_id);
-        if (other > x || (other == x && other_id < id)) {
-            break;
-        }
-        memcpy(t->logit + i * sizeof other, &other, sizeof other);
-        memcpy(t->id + i * sizeof other_id, &other_id, sizeof other_id);
-    }
-    put(t, i, key);
-}
-
 void topk_offer(topk *t, uint64_t *key, uint64_t *scratch, size_t n)
 {
     if (t->k == 0 || n == 0) {
@@ -248,13 +227,7 @@ void topk_offer(topk *t, uint64_t *key, uint64_t *scratch, size_t n)
         }
     }
     topk_sort(t);
-    if (n <= FEW) { /* as at the end of most chunks of a stream */
-        for (size_t i = 0; i < n; i++) {
-            insert(t, key[i]);
-        }
-    } else {
-        sort_keys(key, scratch, n);
-        merge(t, key, n);
-    }
+    sort_keys(key, scratch, n);
+    merge(t, key, n);
     set_limit(t);
 }
