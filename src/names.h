@@ -13,7 +13,6 @@
 #define logits_row lp_internal_logits_row
 #define logits_scan lp_internal_logits_scan
 #define partial_blocks lp_internal_partial_blocks
-#define row_bounded lp_internal_row_bounded
 #define row_exp_parts lp_internal_row_exp_parts
 #define row_finish lp_internal_row_finish
 #define row_hold lp_internal_row_hold

@@ -235,8 +235,7 @@ static int within(int64_t x, int64_t most)
     return (uint64_t)x + (uint64_t)most <= 2 * (uint64_t)most;
 }
 
-/* Bounds within which the arithmetic on accumulators cannot overflow: a block makes at most 4 deposits, of 32 bits a bin.
- * Without branches: each push that completes a block asks. */
+/* bounds within which the arithmetic on accumulators cannot overflow: a block makes at most 4 deposits, of 32 bits a bin */
 static int acc_holds(const acc *a, int64_t blocks)
 {
     const int empty = a->top == LP_ACC_EMPTY;
@@ -253,7 +252,8 @@ static int sums_hold(const block_sum *b)
            is_finite(b->m);
 }
 
-int row_bounded(const row *r, int64_t blocks)
+/* whether the sums are such as so many blocks make */
+static int row_bounded(const row *r, int64_t blocks)
 {
     return acc_holds(&r->s, blocks) & acc_holds(&r->t, blocks) & sums_hold(&r->full) & sums_hold(&r->rest);
 }

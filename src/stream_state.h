@@ -197,9 +197,6 @@ enum { ROW_HELD = offsetof(row, full) / 8, ROW_WORDS = sizeof(row) / 8 };
 uint64_t row_sum(const state *s);
 uint64_t top_sum(const state *s);
 
-/* whether the sums are such as so many blocks make, and so no arithmetic on them can overflow */
-int row_bounded(const row *r, int64_t blocks);
-
 /* the list: k floats, then k ids */
 static inline unsigned char *state_list(state *s)
 {
