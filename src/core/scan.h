@@ -305,9 +305,10 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     source all = *from, unmasked = source_unmasked(from);
     all.plain = plain; /* a constant now */
     size_t i = 0;
+    const int masked = !plain && from->allowed != NULL;
     for (; i + LP_BLOCK_SIZE <= n; i += LP_BLOCK_SIZE) {
         int32_t id = first + (int32_t)i;
-        int allows = plain || from->allowed == NULL ? ALLOWS_SOME : scan_allowed(job, &st, from, i, LP_BLOCK_SIZE, id);
+        int allows = masked ? scan_allowed(job, &st, from, i, LP_BLOCK_SIZE, id) : ALLOWS_SOME;
         if (allows != SCANNED) {
             const placed b = block_place(allows == ALLOWS_ALL ? &unmasked : &all, i, LP_BLOCK_SIZE, buffer);
             scan_block(job, &st, &b, i, LP_BLOCK_SIZE, id, 1, entropy);
@@ -315,7 +316,7 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     }
     if (i < n) {
         int32_t id = first + (int32_t)i;
-        if (plain || from->allowed == NULL || scan_allowed(job, &st, from, i, n - i, id) != SCANNED) {
+        if (!masked || scan_allowed(job, &st, from, i, n - i, id) != SCANNED) {
             const placed b = block_place(&all, i, n - i, buffer);
             scan_last(job, &st, &b, i, n - i, id);
         }
