@@ -16,13 +16,19 @@ static void open_stream(bench_job *job)
     job->own = bench_alloc(SHARDS * lp_stream_size(job->k));
 }
 
+/* the elements of a chunk are set at each push, the rest of it once */
+static void push_chunk(bench_job *job, size_t state, lp_logits *chunk, size_t first, size_t n)
+{
+    chunk->data = job->data + first;
+    chunk->vocab = n;
+    need_ok(lp_stream_push(shard(job, state), chunk));
+}
+
 static void push(bench_job *job, size_t state, size_t first, size_t n)
 {
     lp_logits chunk = job->in;
-    chunk.data = job->data + first;
     chunk.rows = 1;
-    chunk.vocab = n;
-    need_ok(lp_stream_push(shard(job, state), &chunk));
+    push_chunk(job, state, &chunk, first, n);
 }
 
 static void start(bench_job *job, size_t state, size_t first)
@@ -42,11 +48,8 @@ static void push_tiles(bench_job *job, size_t tile)
     lp_logits chunk = job->in;
     chunk.rows = 1;
     start(job, 0, 0);
-    for (size_t at = 0; at < job->vocab; at += tile) {
-        chunk.data = job->data + at;
-        chunk.vocab = job->vocab - at < tile ? job->vocab - at : tile;
-        need_ok(lp_stream_push(shard(job, 0), &chunk));
-    }
+    for (size_t at = 0; at < job->vocab; at += tile)
+        push_chunk(job, 0, &chunk, at, job->vocab - at < tile ? job->vocab - at : tile);
     finish(job);
 }
 

@@ -78,9 +78,11 @@ static const void *cold_arena(lp_dtype dtype)
     for (size_t at = 0; at + step <= n; at += step) {
         size_t first = at < n / 2 ? at : at - n / 2;
         row_fill(row, step, ROW_BELL, first);
-        row_fill(change, step, ROW_BELL, first + 1);
-        for (size_t i = 0; i < step && at >= n / 2; i++)
-            row[i] += 0.04f * change[i];
+        if (first != at) {
+            row_fill(change, step, ROW_BELL, first + 1);
+            for (size_t i = 0; i < step; i++)
+                row[i] += 0.04f * change[i];
+        }
         if (dtype == LP_F32)
             memcpy((float *)arena[dtype] + at, row, sizeof row);
         else
