@@ -4,12 +4,18 @@
 #include LANES
 #include "core/scan.h"
 
+static origin plain_origin(const float *x)
+{
+    return (origin){(const unsigned char *)x, 64};
+}
+
 uint32_t loop_logsumexp(const float *x, size_t groups, float *sums)
 {
     vf peak = v_set1(0);
     vu bits = v_bits_zero();
     for (size_t g = 0; g < groups; g++) {
-        group_fast(x + g * LP_GROUP, sums + g % LP_GROUPS * LP_LANES, NULL, peak, &peak, &bits, 0);
+        const float *at = x + g * LP_GROUP;
+        group_fast(at, plain_origin(at), sums + g % LP_GROUPS * LP_LANES, NULL, peak, &peak, &bits, 0);
     }
     return v_mask_ge(peak, v_set1(1)) + (uint32_t)v_bits_test(bits, NARROW_OUTSIDE);
 }
@@ -19,8 +25,9 @@ uint32_t loop_entropy(const float *x, size_t groups, float *sums, float max)
     vf peak = v_set1(0), m = v_set1(max);
     vu bits = v_bits_zero();
     for (size_t g = 0; g < groups; g++) {
+        const float *at = x + g * LP_GROUP;
         float *s = sums + g % LP_GROUPS * LP_LANES;
-        group_fast(x + g * LP_GROUP, s, s + LP_GROUPS * LP_LANES, m, &peak, &bits, 1);
+        group_fast(at, plain_origin(at), s, s + LP_GROUPS * LP_LANES, m, &peak, &bits, 1);
     }
     return (uint32_t)v_bits_test(bits, NARROW_OUTSIDE);
 }

@@ -29,6 +29,7 @@ PORTS = {
     "icelake-server/16": r"ICXPort[05]",
     "skylake-avx512": r"SKXPort[01]",
     "skylake-avx512/16": r"SKXPort[05]",
+    "znver3": r"Zn3FP[01]",
     "znver4": r"Zn4FPFMul[01]|Zn4FP[01]",
 }
 

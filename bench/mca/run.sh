@@ -89,7 +89,8 @@ if [ "$(uname -m)" = x86_64 ]; then
     model=skylake-avx512
     ! grep -qm1 avx512_bitalg /proc/cpuinfo || model=icelake-server
     ! grep -qm1 avx512_bf16 /proc/cpuinfo || model=sapphirerapids
-    ! grep -qm1 AuthenticAMD /proc/cpuinfo || model=znver4
+    ! grep -qm1 AuthenticAMD /proc/cpuinfo || model=znver3
+    ! { grep -qm1 AuthenticAMD /proc/cpuinfo && grep -qm1 avx512f /proc/cpuinfo; } || model=znver4
     for isa in avx2 avx512; do
         width=8
         [ $isa = avx2 ] || width=16
