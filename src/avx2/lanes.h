@@ -64,6 +64,9 @@ LP_INLINE vf v_exp_table(vf t)
     __m256i b = _mm256_castps_si256(t);
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32(b, 20), _mm256_permutevar8x32_epi32(entries, b)));
 }
+/* the additions of a pair when it is done: both compilers would keep them, and their spilled terms, for later */
+#define LP_FINISH(v) __asm__ volatile("" : "+x"(v))
+
 LP_INLINE vu v_bits_zero(void)
 {
     return _mm256_setzero_si256();

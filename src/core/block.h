@@ -87,6 +87,8 @@ static int sums_pad(group_sums *sums, int groups)
 #ifndef LP_LOOP_COLUMNS
 #define LP_LOOP_COLUMNS 0
 #define LP_UNROLL_COLUMNS LP_UNROLL
+#endif
+#ifndef LP_FINISH
 #define LP_FINISH(v)
 #endif
 
@@ -101,7 +103,7 @@ LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m,
         LP_UNROLL for (int p = 0; p < 4; p++)
         {
             const float *at = x + 2 * p * LP_LANES + c * LP_WIDTH;
-            vf a = v_load(at), b = v_load(at + LP_LANES), ta, tb;
+            vf x2[2] = {v_load(at), v_load(at + LP_LANES)}, e[2], t[2];
             if (LP_LOOP_COLUMNS) { /* each of 8 columns one set */
                 if (p == 0) {
                     v_prefetch(near.at + (size_t)(2 * c) * near.line);
@@ -117,26 +119,27 @@ LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m,
                     v_prefetch_far(far.at + line * far.line / 256 * 256);
                 }
             }
-            vf da = a, db = b;
-            if (entropy) {
-                da = v_sub(a, m);
-                db = v_sub(b, m);
-                LP_FINISH(da);
-                LP_FINISH(db);
-            }
-            vf ea = exp_narrow(a, &ta), eb = exp_narrow(b, &tb);
-            *bits = v_bits_or(*bits, ta, tb);
-            pair[p] = v_add(ea, eb);
+            exp_narrow_two(x2, e, t);
+            *bits = v_bits_or(*bits, t[0], t[1]);
+            pair[p] = v_add(e[0], e[1]);
             LP_FINISH(pair[p]);
             if (entropy) {
-                pair_q[p] = v_fma(eb, db, v_mul(ea, da));
+                pair_q[p] = v_fma(e[1], v_sub(x2[1], m), v_mul(e[0], v_sub(x2[0], m)));
                 LP_FINISH(pair_q[p]);
             }
+            if (p % 2 != 0) {
+                pair[p - 1] = v_add(pair[p - 1], pair[p]);
+                LP_FINISH(pair[p - 1]);
+                if (entropy) {
+                    pair_q[p - 1] = v_add(pair_q[p - 1], pair_q[p]);
+                    LP_FINISH(pair_q[p - 1]);
+                }
+            }
         }
-        vf sum = v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3]));
+        vf sum = v_add(pair[0], pair[2]);
         v_store(s + c * LP_WIDTH, sum);
         if (entropy) {
-            v_store(q + c * LP_WIDTH, v_add(v_add(pair_q[0], pair_q[1]), v_add(pair_q[2], pair_q[3])));
+            v_store(q + c * LP_WIDTH, v_add(pair_q[0], pair_q[2]));
         } else {
             *peak = v_max(*peak, sum);
         }
