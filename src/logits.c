@@ -67,7 +67,11 @@ float logits_at(const kernels *k, const source *from, int32_t id)
 {
     float set[32];
     source one = source_at(from, (size_t)id);
-    k->prepare(set, &one, 1);
+    if (from->plain) {
+        memcpy(set, one.data, sizeof *set);
+    } else {
+        k->prepare(set, &one, 1);
+    }
     return set[0];
 }
 
