@@ -7,22 +7,37 @@
 #include "core/sparse.h"
 #include "core/top.h"
 
-static void block_rank(scan *job, const block_groups *g)
+/* how many elements of the block are above the level, or not below it */
+LP_INLINE uint64_t block_count(const block_groups *g, float level, int not_below)
 {
-    const vf token = v_set1(job->token_logit);
-    for (int ties = 0; ties < 2; ties++) {
-        if (!(job->rank & (ties ? SCAN_NOT_BELOW : SCAN_ABOVE))) {
-            continue;
-        }
-        vu count[2] = {v_bits_zero(), v_bits_zero()};
-        for (int i = 0; i < g->count; i++) {
-            for (size_t j = 0; j < LP_GROUP; j += 2 * LP_WIDTH) {
-                vf a = v_load(g->at[i] + j), b = v_load(g->at[i] + j + LP_WIDTH);
-                count[0] = ties ? v_count_ge(count[0], a, token) : v_count_gt(count[0], a, token);
-                count[1] = ties ? v_count_ge(count[1], b, token) : v_count_gt(count[1], b, token);
+    const vf l = v_set1(level);
+    vu count[4];
+    LP_UNROLL for (int c = 0; c < 4; c++)
+    {
+        count[c] = v_bits_zero();
+    }
+    for (int i = 0; i < g->count; i++) {
+        const float *x = g->at[i];
+        /* not flat: gcc would compare the whole group first and spill the results */
+        _Pragma("GCC unroll 1") for (size_t j = 0; j < LP_GROUP; j += (size_t)4 * LP_WIDTH)
+        {
+            LP_UNROLL for (size_t c = 0; c < 4; c++)
+            {
+                vf a = v_load(x + j + c * LP_WIDTH);
+                count[c] = not_below ? v_count_ge(count[c], a, l) : v_count_gt(count[c], a, l);
             }
         }
-        *(ties ? &job->not_below : &job->above) += v_count_sum(count[0]) + (uint64_t)v_count_sum(count[1]);
+    }
+    return (uint64_t)v_count_sum(count[0]) + v_count_sum(count[1]) + v_count_sum(count[2]) + v_count_sum(count[3]);
+}
+
+static void block_rank(scan *job, const block_groups *g)
+{
+    if (job->rank & SCAN_ABOVE) {
+        job->above += block_count(g, job->token_logit, 0);
+    }
+    if (job->rank & SCAN_NOT_BELOW) {
+        job->not_below += block_count(g, job->token_logit, 1);
     }
 }
 
@@ -373,7 +388,9 @@ LP_INLINE void dense_ends(float *out, const float *x, size_t n, float max, float
 LP_INLINE void dense_sets(float *out, const float *x, size_t n, float max, float log_norm, int past_cache)
 {
     const vf m = v_set1(row_subtrahend(max)), norm = v_set1(log_norm);
-    for (size_t i = 0; i < n; i += LP_LANES) {
+    /* from the end: what was read last is still in a cache that has not room for the row */
+    for (size_t i = n; i > 0;) {
+        i -= LP_LANES;
         LP_UNROLL for (size_t c = 0; c < LP_LANES; c += LP_WIDTH)
         {
             vf y = v_sub(v_sub(v_load(x + i + c), m), norm);
@@ -413,11 +430,12 @@ static void dense_row(float *out, const source *from, size_t n, float max, float
         return;
     }
     _Alignas(64) float buffer[LP_BLOCK_SIZE];
-    for (size_t i = 0; i < n; i += LP_BLOCK_SIZE) {
-        size_t size = n - i < LP_BLOCK_SIZE ? n - i : LP_BLOCK_SIZE;
-        source part = source_at(from, i);
+    for (size_t end = n; end > 0;) {
+        size_t size = end % LP_BLOCK_SIZE != 0 ? end % LP_BLOCK_SIZE : LP_BLOCK_SIZE;
+        end -= size;
+        source part = source_at(from, end);
         prepare(buffer, &part, size);
-        dense_plain(out + i, buffer, size, max, log_norm, past_cache);
+        dense_plain(out + end, buffer, size, max, log_norm, past_cache);
     }
 }
 
