@@ -30,5 +30,6 @@
 #define top_sum lp_internal_top_sum
 #define topk_init lp_internal_topk_init
 #define topk_offer lp_internal_topk_offer
+#define topk_offer_sorted lp_internal_topk_offer_sorted
 #define topk_sort lp_internal_topk_sort
 #endif

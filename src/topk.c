@@ -66,16 +66,47 @@ static void sort_run(uint64_t key[RUN])
     }
 }
 
-/* two neighbouring sorted runs into one; no key is 0 */
+/* Two sorted runs of n keys into one, from both ends at once: each step waits for the one before, so two of them that do not
+ * wait for each other take the time of one. */
+static void merge_equal(uint64_t *to, const uint64_t *a, const uint64_t *b, size_t n)
+{
+    const uint64_t *a_last = a + n - 1, *b_last = b + n - 1;
+    for (uint64_t *last = to + 2 * n - 1; to < last; to++, last--) {
+        uint64_t x = *a, y = *b, v = *a_last, w = *b_last;
+        size_t first_is_a = x > y, last_is_a = v < w;
+        *to = x > y ? x : y;
+        *last = v < w ? v : w;
+        a += first_is_a;
+        b += 1 - first_is_a;
+        a_last -= last_is_a;
+        b_last -= 1 - last_is_a;
+    }
+}
+
+/* the same of runs of different lengths, either of which may end before half is done */
 static void merge_runs(uint64_t *to, const uint64_t *a, size_t n_a, const uint64_t *b, size_t n_b)
 {
-    for (size_t o = 0, i = 0, j = 0; o < n_a + n_b; o++) {
+    size_t n = n_a + n_b, i = 0, j = 0, i_end = n_a, j_end = n_b;
+    if (n_a == n_b) {
+        merge_equal(to, a, b, n_a);
+        return;
+    }
+    for (size_t first = 0, last = n; first < n / 2; first++) {
         uint64_t x = a[i < n_a ? i : 0], y = b[j < n_b ? j : 0];
+        uint64_t v = a[i_end > 0 ? i_end - 1 : 0], w = b[j_end > 0 ? j_end - 1 : 0];
         x = i < n_a ? x : 0;
         y = j < n_b ? y : 0;
-        to[o] = x > y ? x : y;
+        v = i_end > 0 ? v : UINT64_MAX;
+        w = j_end > 0 ? w : UINT64_MAX;
+        to[first] = x > y ? x : y;
+        to[--last] = v < w ? v : w;
         i += x > y;
         j += x <= y;
+        i_end -= v < w;
+        j_end -= v >= w;
+    }
+    if (n % 2 != 0) {
+        to[n / 2] = i < i_end ? a[i] : b[j];
     }
 }
 
@@ -98,7 +129,11 @@ static void sort_keys(uint64_t *key, uint64_t *scratch, size_t n)
     for (size_t width = RUN; width < n; width *= 2) {
         for (size_t i = 0; i < n; i += 2 * width) {
             size_t left = n - i < width ? n - i : width, right = n - i - left < width ? n - i - left : width;
-            merge_runs(to + i, from + i, left, from + i + (right == 0 ? 0 : left), right);
+            if (right == 0) {
+                memcpy(to + i, from + i, left * sizeof *to);
+            } else {
+                merge_runs(to + i, from + i, left, from + i + left, right);
+            }
         }
         uint64_t *swap = from;
         from = to;
@@ -210,11 +245,25 @@ static void merge(topk *t, const uint64_t *key, size_t n)
     }
 }
 
-void topk_offer(topk *t, uint64_t *key, uint64_t *scratch, size_t n)
+void topk_offer_sorted(topk *t, const uint64_t *key, size_t n)
 {
     if (t->k == 0 || n == 0) {
         return;
     }
+    if (t->n == 0) {
+        t->n = n < t->k ? n : t->k;
+        for (size_t i = 0; i < t->n; i++) {
+            put(t, i, key[i]);
+        }
+    } else {
+        topk_sort(t);
+        merge(t, key, n);
+    }
+    set_limit(t);
+}
+
+void topk_offer(topk *t, uint64_t *key, uint64_t *scratch, size_t n)
+{
     if (t->n == 0 || !t->sorted) {
         /* not enough yet to be worth an order */
         size_t room = t->k - t->n;
@@ -222,12 +271,10 @@ void topk_offer(topk *t, uint64_t *key, uint64_t *scratch, size_t n)
             for (size_t i = 0; i < n; i++) {
                 put(t, t->n++, key[i]);
             }
-            t->sorted = 0;
+            t->sorted = t->n == 0;
             return;
         }
     }
-    topk_sort(t);
     sort_keys(key, scratch, n);
-    merge(t, key, n);
-    set_limit(t);
+    topk_offer_sorted(t, key, n);
 }

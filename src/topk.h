@@ -44,6 +44,9 @@ void topk_init(topk *t, void *logit, void *id, size_t k);
 /* Offers keys, in any order (they are sorted in place; scratch has as many). Keys that do not get in are dropped. */
 void topk_offer(topk *t, uint64_t *key, uint64_t *scratch, size_t n);
 
+/* The same of keys that are sorted, largest first. */
+void topk_offer_sorted(topk *t, const uint64_t *key, size_t n);
+
 /* Sorts what is there. */
 void topk_sort(topk *t);
 #endif

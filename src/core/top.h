@@ -6,8 +6,10 @@
 #include "topk.h"
 
 enum {
-    TOP_BUFFER = 1024,          /* candidates that wait to be sorted */
-    TOP_SELECT = TOP_BUFFER / 4 /* up to this k, all but the k best of them are dropped when there are too many */
+    TOP_BUFFER = 1024,           /* candidates that wait to be sorted */
+    TOP_SELECT = TOP_BUFFER / 4, /* up to this k, all but the k best of them are dropped when there are too many */
+    TOP_FEW = 16,                /* too few to be worth dropping before the last sort */
+    TOP_ORDER = 16 * LP_WIDTH < 128 ? 16 * LP_WIDTH : 128 /* up to which candidates are ordered by counting */
 };
 
 typedef struct candidates {
@@ -34,44 +36,101 @@ static void candidates_init(candidates *c, topk *list)
     }
 }
 
-/* Of n floats, the k-th largest or a little less: at least k and, where there are not many ties, few more reach it.
- * x is readable, and may be overwritten with -inf, up to a multiple of 32. */
-static float select_bound(float *x, size_t n, size_t k)
+/* The place of a float in the order of all floats, and back. */
+LP_INLINE int32_t float_order(float x)
+{
+    int32_t bits = (int32_t)float_bits(x);
+    return bits ^ (int32_t)((uint32_t)(bits >> 31) >> 1);
+}
+
+LP_INLINE float float_at(int32_t place)
+{
+    return bits_float((uint32_t)(place ^ (int32_t)((uint32_t)(place >> 31) >> 1)));
+}
+
+/* how many of n floats reach each of three limits; n is a multiple of 32 */
+LP_INLINE void count_reach(const float *x, size_t n, const float limit[3], size_t reach[3])
+{
+    vf l[3];
+    vu count[3];
+    LP_UNROLL for (int j = 0; j < 3; j++)
+    {
+        l[j] = v_set1(limit[j]);
+        count[j] = v_bits_zero();
+    }
+    for (size_t i = 0; i < n; i += LP_WIDTH) {
+        vf a = v_load(x + i);
+        LP_UNROLL for (int j = 0; j < 3; j++)
+        {
+            count[j] = v_count_ge(count[j], a, l[j]);
+        }
+    }
+    LP_UNROLL for (int j = 0; j < 3; j++)
+    {
+        reach[j] = v_count_sum(count[j]);
+    }
+}
+
+/* Of n floats, none of them NaN, the k-th largest or a little less: at least k and, where there are not many ties, few more
+ * reach it. Not below `least`, which the caller knows at least k to reach, or to be of no use. x is readable, and may be
+ * overwritten with -inf, up to a multiple of 32. */
+static float select_bound(float *x, size_t n, size_t k, float least)
 {
     const float inf = __builtin_inff();
-    for (size_t i = n; i % LP_LANES != 0; i++) {
+    size_t end = (n + LP_LANES - 1) / LP_LANES * LP_LANES, reach[3];
+    vf max = v_set1(-inf), min = v_set1(inf);
+    for (size_t i = n; i < end; i++) {
         x[i] = -inf;
     }
-    /* bit by bit on the floats' order as integers, until few enough reach */
-    int32_t low = INT32_MIN;
-    float bound = -inf;
-    for (uint32_t step = 1U << 31; step != 0; step >>= 1) {
-        int32_t at = (int32_t)((uint32_t)low + step);
-        float limit = bits_float((uint32_t)(at ^ (int32_t)((uint32_t)(at >> 31) >> 1)));
-        if (limit != limit) {
-            continue; /* no float between here and infinity reaches it */
+    for (size_t i = 0; i < end; i += LP_WIDTH) {
+        vf a = v_load(x + i);
+        max = v_max(max, a);
+        min = v_min(min, a);
+    }
+    float low = v_min_lanes(min), high = v_max_lanes(max);
+    low = least > low ? least : low;
+    if (k == 1) {
+        return high;
+    }
+    /* at least k reach low; which quarter of what lies between it and high comes next is as likely as not: no branch */
+    for (int i = 0; i < 4 && high - low < FLT_MAX; i++) {
+        const float step = (high - low) * 0.25F, limit[3] = {low + step, low + 2 * step, high - step};
+        count_reach(x, end, limit, reach);
+        float above = high;
+        size_t reached = SIZE_MAX;
+        LP_UNROLL for (int j = 0; j < 3; j++)
+        {
+            int enough = reach[j] >= k;
+            low = enough ? limit[j] : low;
+            reached = enough ? reach[j] : reached;
+            above = enough ? above : limit[j] < above ? limit[j] : above;
         }
-        const vf l = v_set1(limit);
-        vu count = v_bits_zero();
-        for (size_t i = 0; i < n; i += LP_WIDTH) {
-            count = v_count_ge(count, v_load(x + i), l);
+        high = above;
+        if (reached - k <= k / 8) {
+            return low;
         }
-        size_t reach = v_count_sum(count);
-        int enough = reach >= k; /* as likely as not: no branch */
-        low = enough ? at : low;
-        bound = enough ? limit : bound;
-        if (enough && reach <= k + k / 8) {
+    }
+    /* what is close together, or far apart: by halves of the floats that there are */
+    int64_t from = float_order(low), to = float_order(high);
+    while (from < to) {
+        const int64_t half = from + (to - from + 1) / 2;
+        const float limit = float_at((int32_t)half), limits[3] = {limit, limit, limit};
+        count_reach(x, end, limits, reach);
+        int enough = reach[0] >= k;
+        from = enough ? half : from;
+        to = enough ? to : half - 1;
+        if (reach[0] - k <= k / 8) {
             break;
         }
     }
-    return bound;
+    return float_at((int32_t)from);
 }
 
 /* Drops what k others exceed, and raises the limit. All candidates so far are of blocks before the next one's. */
 static void candidates_select(candidates *c)
 {
     size_t kept = 0;
-    float bound = select_bound(c->x, c->n, c->list->k);
+    float bound = select_bound(c->x, c->n, c->list->k, c->limit);
     for (size_t i = 0; i < c->n; i++) {
         c->x[kept] = c->x[i];
         c->id[kept] = c->id[i];
@@ -84,14 +143,44 @@ static void candidates_select(candidates *c)
     }
 }
 
+/* The keys of few candidates, largest first: how many exceed one is where it belongs, and no step of this waits for another,
+ * as those of a sort do. Ties go to the next place in the order of their ids. */
+static void candidates_order(candidates *c, uint64_t *key)
+{
+    for (size_t i = c->n; i % LP_LANES != 0; i++) {
+        c->x[i] = -__builtin_inff();
+    }
+    memset(key, 0, c->n * sizeof *key);
+    for (size_t i = 0; i < c->n; i++) {
+        const vf x = v_set1(c->x[i]);
+        vu count = v_bits_zero();
+        for (size_t j = 0; j < c->n; j += LP_WIDTH) {
+            count = v_count_gt(count, v_load(c->x + j), x);
+        }
+        uint64_t own = topk_key(c->x[i], c->id[i]);
+        size_t at = v_count_sum(count);
+        for (; key[at] != 0; at++) {
+            uint64_t there = key[at];
+            key[at] = there > own ? there : own;
+            own = there > own ? own : there;
+        }
+        key[at] = own;
+    }
+}
+
 /* sorts what waits into the list */
 static __attribute__((noinline)) void candidates_flush(candidates *c)
 {
     uint64_t key[TOP_BUFFER];
-    for (size_t i = 0; i < c->n; i++) {
-        key[i] = topk_key(c->x[i], c->id[i]);
+    if (c->n <= TOP_ORDER && c->list->sorted && c->list->n + c->n >= c->list->k) {
+        candidates_order(c, key);
+        topk_offer_sorted(c->list, key, c->n);
+    } else {
+        for (size_t i = 0; i < c->n; i++) {
+            key[i] = topk_key(c->x[i], c->id[i]);
+        }
+        topk_offer(c->list, key, c->scratch, c->n);
     }
-    topk_offer(c->list, key, c->scratch, c->n);
     c->n = 0;
     c->limit = c->list->limit;
     c->limit_id = c->list->limit_id;
@@ -99,7 +188,7 @@ static __attribute__((noinline)) void candidates_flush(candidates *c)
 
 static void candidates_end(candidates *c)
 {
-    if (c->n > c->list->k && c->list->k <= TOP_SELECT) {
+    if (c->n > c->list->k + TOP_FEW && c->list->k <= TOP_SELECT) {
         candidates_select(c);
     }
     candidates_flush(c);
@@ -131,8 +220,23 @@ LP_INLINE void candidates_add(candidates *c, float x, int32_t id)
     c->id[c->n++] = id;
 }
 
+/* those of 64 elements that the bits of a mask name; the first of them has the id `first` */
+LP_INLINE void candidates_take(candidates *c, const float *x, uint64_t mask, int32_t first)
+{
+    if (c->n + 64 > TOP_BUFFER) {
+        candidates_room(c, 64);
+    }
+    size_t n = c->n;
+    for (; mask != 0; mask &= mask - 1, n++) {
+        int at = __builtin_ctzll(mask);
+        memcpy(c->x + n, x + at, sizeof *x);
+        c->id[n] = first + at;
+    }
+    c->n = n;
+}
+
 /* The k-th largest of the maxima of eight elements each: at least k elements of the block reach it. */
-static float block_bound(const block_groups *g, size_t k)
+static float block_bound(const block_groups *g, size_t k, float limit)
 {
     _Alignas(64) float maxima[LP_GROUPS * LP_LANES];
     size_t n = (size_t)g->count * LP_LANES;
@@ -150,32 +254,24 @@ static float block_bound(const block_groups *g, size_t k)
             v_store(maxima + i * LP_LANES + c * LP_WIDTH, max);
         }
     }
-    return select_bound(maxima, n, k);
+    return select_bound(maxima, n, k, limit);
 }
 
 /* every element of the block against the limit, raised first to what k of its own elements reach */
 static void top_of_block(candidates *c, const block_groups *g, int32_t first)
 {
     size_t k = c->list->k;
-    float limit = c->limit, bound = k <= TOP_SELECT ? block_bound(g, k) : -__builtin_inff();
+    float limit = c->limit, bound = k <= TOP_SELECT ? block_bound(g, k, limit) : -__builtin_inff();
     int strict = first > c->limit_id || limit == -__builtin_inff();
     if (bound > limit) {
         limit = bound;
         strict = 0;
     }
     for (int i = 0; i < g->count; i++) {
-        for (int j = 0; j < LP_SETS; j++) {
-            const float *x = g->at[i] + j * LP_LANES;
-            uint32_t mask = set_mask(x, limit, strict);
-            if (mask != 0) {
-                candidates_room(c, LP_LANES);
-            }
-            for (; mask != 0; mask &= mask - 1) {
-                int at = __builtin_ctz(mask);
-                float value;
-                memcpy(&value, x + at, sizeof value);
-                candidates_add(c, value, first + (i * LP_SETS + j) * LP_LANES + at);
-            }
+        for (int j = 0; j < LP_GROUP; j += 64) {
+            const float *x = g->at[i] + j;
+            uint64_t mask = set_mask(x, limit, strict) | (uint64_t)set_mask(x + LP_LANES, limit, strict) << LP_LANES;
+            candidates_take(c, x, mask, first + i * LP_GROUP + j);
         }
     }
     if (bound > c->limit) {
@@ -191,14 +287,23 @@ static inline float next_below(float limit)
     return bits_float((uint32_t)(bits == 0 ? INT32_MIN + 1 : bits - 1 + 2 * (bits < 0)));
 }
 
+/* All ones for 0, else 0. What is chosen by it costs no branch, which compilers would make of a condition, and which could not
+ * be predicted. */
+LP_INLINE uint64_t zero_mask(uint64_t x)
+{
+    uint64_t mask = -(uint64_t)(x == 0);
+    __asm__("" : "+r"(mask));
+    return mask;
+}
+
 /* Only the lanes of a group whose sum of e^x reaches that of the limit: their eight elements each. Returns 0 where too many
  * do for that to be quicker, as all do in a row's first block. Which lanes these are, and which of their elements are
- * candidates, cannot be predicted: the only branch that depends on it is the loop over their number. */
+ * candidates, cannot be predicted: branches that depend on it are taken once for several lanes. */
 static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *sums, float limit_e, int32_t first)
 {
-    enum { MOST = 48, PAIRS = LP_GROUPS / 2 };
-    uint64_t pair[PAIRS + 1]; /* of groups, one bit a lane: those that have any */
-    int at_pair[PAIRS + 1], pairs = 0, count = 0;
+    enum { MOST = 96, PAIRS = LP_GROUPS / 2, AT_ONCE = 64 / LP_SETS };
+    uint64_t pair[PAIRS + 2]; /* of groups, one bit a lane: those that have any */
+    size_t at_pair[PAIRS + 2], pairs = 0, count = 0;
     if (c->limit == -__builtin_inff()) {
         return 0;
     }
@@ -207,35 +312,43 @@ static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *
         uint64_t lanes = set_mask(s, limit_e, 0);
         lanes |= i + 1 < g->count ? (uint64_t)set_mask(s + LP_LANES, limit_e, 0) << LP_LANES : 0;
         pair[pairs] = lanes;
-        at_pair[pairs] = i;
+        at_pair[pairs] = (size_t)i;
         pairs += lanes != 0;
-        count += __builtin_popcountll(lanes);
+        count += (size_t)__builtin_popcountll(lanes);
     }
-    pair[pairs] = 0;
+    pair[pairs] = pair[pairs + 1] = 0;
     if (count > MOST) {
         return 0;
     }
-    candidates_room(c, (size_t)MOST * LP_SETS);
-    const float above = first > c->limit_id ? c->limit : next_below(c->limit);
-    uint64_t lanes = pair[0];
-    size_t n = c->n;
-    for (int now = 0, i = 0; i < count; i++) {
-        int at = __builtin_ctzll(lanes), group = at_pair[now] + at / LP_LANES;
+    candidates_room(c, count * LP_SETS);
+    /* the lanes' elements one after the other */
+    _Alignas(64) float value[(MOST + AT_ONCE) * LP_SETS];
+    int32_t id[MOST];
+    uint64_t lanes = pair[0], next = pair[1];
+    for (size_t now = 0, i = 0; i < count; i++) {
+        size_t at = (size_t)__builtin_ctzll(lanes), group = at_pair[now] + at / LP_LANES;
         const float *x = g->at[group] + at % LP_LANES;
-        int32_t id = first + group * LP_GROUP + at % LP_LANES;
+        id[i] = first + (int32_t)(group * LP_GROUP + at % LP_LANES);
         LP_UNROLL for (int j = 0; j < LP_SETS; j++)
         {
-            float value;
-            memcpy(&value, x + j * LP_LANES, sizeof value);
-            c->x[n] = value;
-            c->id[n] = id + j * LP_LANES;
-            n += (size_t)(value > above);
+            memcpy(value + i * LP_SETS + j, x + j * LP_LANES, sizeof *value);
         }
         lanes &= lanes - 1;
-        now += lanes == 0;
-        lanes = lanes == 0 ? pair[now] : lanes;
+        uint64_t empty = zero_mask(lanes);
+        lanes |= next & empty;
+        now += empty & 1;
+        next = pair[now + 1]; /* long before it is needed */
     }
-    c->n = n;
+    const float above = first > c->limit_id ? c->limit : next_below(c->limit);
+    for (size_t i = 0; i < count; i += AT_ONCE) {
+        const float *x = value + i * LP_SETS;
+        uint64_t mask = set_mask(x, above, 1) | (uint64_t)set_mask(x + LP_LANES, above, 1) << LP_LANES;
+        mask &= count - i < AT_ONCE ? (UINT64_C(1) << (count - i) * LP_SETS) - 1 : UINT64_MAX;
+        for (; mask != 0; mask &= mask - 1) {
+            size_t at = (size_t)__builtin_ctzll(mask);
+            candidates_add(c, x[at], id[i + at / LP_SETS] + (int32_t)(at % LP_SETS * LP_LANES));
+        }
+    }
     return 1;
 }
 #endif
