@@ -199,4 +199,22 @@ LP_INLINE double v_sum_groups(const float *groups, int n)
     __m128d d = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
     return _mm_cvtsd_f64(_mm_add_sd(d, _mm_unpackhi_pd(d, d)));
 }
+
+/* One bit an element of the 32 at x: a > limit, or a >= limit. Packed first: a mask of bytes is one operation, one of four
+ * times eight floats ten. */
+#define LP_OWN_SET_MASK
+LP_INLINE uint32_t set_mask(const float *x, float limit, int strict)
+{
+    const __m256 l = v_set1(limit);
+    __m256i bits[4];
+    LP_UNROLL for (int c = 0; c < 4; c++)
+    {
+        __m256 a = v_load(x + 8 * c);
+        bits[c] = _mm256_castps_si256(strict ? _mm256_cmp_ps(a, l, _CMP_GT_OQ) : _mm256_cmp_ps(a, l, _CMP_GE_OQ));
+    }
+    __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(bits[0], bits[1]), _mm256_packs_epi32(bits[2], bits[3]));
+    /* packing leaves the halves of the registers apart */
+    bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    return (uint32_t)_mm256_movemask_epi8(bytes);
+}
 #endif

@@ -371,6 +371,7 @@ LP_INLINE int block_fast(const block_groups *g, origin source, float m, raw_sum 
     return narrow_holds(raw->s);
 }
 
+#ifndef LP_OWN_SET_MASK
 /* one bit an element of the set at x: a > limit, or a >= limit */
 LP_INLINE uint32_t set_mask(const float *x, float limit, int strict)
 {
@@ -383,6 +384,7 @@ LP_INLINE uint32_t set_mask(const float *x, float limit, int strict)
     }
     return mask;
 }
+#endif
 
 /* the index in the block of the first element that equals m, which one of them does; no branch depends on where in its
  * group, for that cannot be predicted */
