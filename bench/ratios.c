@@ -18,6 +18,7 @@ typedef struct job {
     const char *name;
     void (*run)(const struct job *);
     size_t vocab, rows, k, tile;
+    size_t matrices; /* to take turns; one again and again teaches the CPU its branches */
     lp_dtype dtype;
     row_kind row;
     unsigned allowed; /* per cent; 0: no mask */
@@ -67,7 +68,7 @@ static matrix *matrices(const job *j)
 {
     static struct {
         matrix m;
-        size_t vocab, rows;
+        size_t vocab, rows, matrices;
         lp_dtype dtype;
         row_kind row;
         int cold;
@@ -77,13 +78,13 @@ static matrix *matrices(const job *j)
         if (made[i].vocab == j->vocab && made[i].rows == j->rows && made[i].dtype == j->dtype &&
             made[i].row == j->row && made[i].cold == j->cold)
             return &made[i].m;
-    size_t bytes = j->rows * j->vocab * dtype_size(j->dtype), count = 1;
+    size_t bytes = j->rows * j->vocab * dtype_size(j->dtype), count = j->matrices ? j->matrices : 1;
     if (j->cold)
         count = (cold_bytes(shared.arena << 20) + bytes - 1) / bytes;
     made[n].m = (matrix){narrowed(filled(count * j->rows, j->vocab, j->row), count * j->rows * j->vocab, j->dtype),
                          bytes, count, 0};
     made[n].vocab = j->vocab, made[n].rows = j->rows, made[n].dtype = j->dtype, made[n].row = j->row;
-    made[n].cold = j->cold;
+    made[n].cold = j->cold, made[n].matrices = j->matrices;
     return &made[n++].m;
 }
 
@@ -258,6 +259,7 @@ static size_t comparisons(comparison *to, size_t v)
     const job score0 = {"score, k = 0", run_score, v, .rows = 1};
     const job list0 = {"logsumexp", run_list, v, .rows = 1}, list20 = {"list, k = 20", run_list, v, .rows = 1, .k = 20};
     const job whole = {"whole row", run_whole, v, .rows = 1, .k = 20};
+    const job wholes = {"whole row, 4 rows", run_whole, v, .rows = 1, .k = 20, .matrices = 4};
     const job lse32000 = {"logsumexp, V = 32000", run_logsumexp, 32000, .rows = 1};
     const job score32000 = {"score, V = 32000", run_score, 32000, .rows = 1, .k = 20};
     const comparison all[] = {
@@ -291,7 +293,9 @@ static size_t comparisons(comparison *to, size_t v)
         {{"score, half allowed", run_score, v, .rows = 1, .k = 20, .allowed = 50}, score},
         {{"score, 1% allowed", run_score, v, .rows = 1, .k = 20, .allowed = 1}, score},
         {{"stream, tiles of 4096", run_stream, v, .rows = 1, .k = 20, .tile = 4096}, whole},
+        {{"stream, tiles of 4096, 4 rows", run_stream, v, .rows = 1, .k = 20, .tile = 4096, .matrices = 4}, wholes},
         {{"stream, pushes of 64", run_stream, v, .rows = 1, .k = 20, .tile = 64}, whole},
+        {{"stream, pushes of 64, 4 rows", run_stream, v, .rows = 1, .k = 20, .tile = 64, .matrices = 4}, wholes},
         {{"compare, KL alone", run_kl, v, .rows = 1}, lse},
         {{"compare, all results", run_compare, v, .rows = 1}, lse},
     };

@@ -8,6 +8,7 @@
 enum {
     TOP_BUFFER = 1024,           /* candidates that wait to be sorted */
     TOP_SELECT = TOP_BUFFER / 4, /* up to this k, all but the k best of them are dropped when there are too many */
+    TOP_SHORT = 64,              /* a list that candidates are inserted into, if there are few */
     TOP_FEW = 16,                /* too few to be worth dropping before the last sort */
     TOP_ORDER = 16 * LP_WIDTH < 128 ? 16 * LP_WIDTH : 128 /* up to which candidates are ordered by counting */
 };
@@ -147,7 +148,7 @@ static void candidates_select(candidates *c)
  * as those of a sort do. Ties go to the next place in the order of their ids. */
 static void candidates_order(candidates *c, uint64_t *key)
 {
-    for (size_t i = c->n; i % LP_LANES != 0; i++) {
+    for (size_t i = c->n; i % LP_WIDTH != 0; i++) {
         c->x[i] = -__builtin_inff();
     }
     memset(key, 0, c->n * sizeof *key);
@@ -169,7 +170,7 @@ static void candidates_order(candidates *c, uint64_t *key)
 }
 
 /* sorts what waits into the list */
-static __attribute__((noinline)) void candidates_flush(candidates *c)
+static __attribute__((noinline)) void candidates_sort(candidates *c)
 {
     uint64_t key[TOP_BUFFER];
     if (c->n <= TOP_ORDER && c->list->sorted && c->list->n + c->n >= c->list->k) {
@@ -180,6 +181,80 @@ static __attribute__((noinline)) void candidates_flush(candidates *c)
             key[i] = topk_key(c->x[i], c->id[i]);
         }
         topk_offer(c->list, key, c->scratch, c->n);
+    }
+}
+
+/* A short list that is full and in order, and room before and behind its floats and ids for whole registers. Ids are moved
+ * as the floats whose bits they have. */
+typedef struct short_list {
+    float before[LP_WIDTH], x[TOP_SHORT + LP_WIDTH], between[LP_WIDTH], id[TOP_SHORT + LP_WIDTH];
+} short_list;
+
+/* moves what lies at `at` and behind it in an array of the list one place on */
+LP_INLINE void list_shift(float *entry, size_t at, size_t k)
+{
+    for (size_t i = (k + LP_WIDTH - 1) / LP_WIDTH * LP_WIDTH; i > at;) {
+        i -= LP_WIDTH;
+        uint32_t stay = at + 1 > i ? (uint32_t)((UINT64_C(1) << (at + 1 - i < 32 ? at + 1 - i : 32)) - 1) : 0;
+        v_store(entry + i, v_keep_bits(v_load(entry + i), stay, v_load(entry + i - 1)));
+    }
+}
+
+/* one more into the list, for its last one, if it is better */
+LP_INLINE void list_insert(short_list *l, size_t k, float x, int32_t id)
+{
+    const vf v = v_set1(x);
+    vu above = v_bits_zero(), reach = v_bits_zero();
+    for (size_t i = 0; i < k; i += LP_WIDTH) {
+        vf a = v_load(l->x + i);
+        above = v_count_gt(above, a, v);
+        reach = v_count_ge(reach, a, v);
+    }
+    size_t at = v_count_sum(above), ties = v_count_sum(reach);
+    for (; at < ties; at++) {
+        int32_t other;
+        memcpy(&other, l->id + at, sizeof other);
+        if (other > id) {
+            break;
+        }
+    }
+    if (at < k) {
+        list_shift(l->x, at, k);
+        list_shift(l->id, at, k);
+        l->x[at] = x + 0.0F;
+        memcpy(l->id + at, &id, sizeof id);
+    }
+}
+
+/* Few candidates straight into a short list, one by one: streams bring one or two with each chunk. Returns 0 where there are
+ * more, or the list is not short, full and in order. */
+static int candidates_insert(candidates *c)
+{
+    topk *t = c->list;
+    size_t k = t->k, bytes = k * sizeof(float);
+    if (c->n > TOP_FEW / 4 || k > TOP_SHORT || t->n < k || !t->sorted || k == 0) {
+        return 0;
+    }
+    short_list l;
+    memcpy(l.x, t->logit, bytes);
+    memcpy(l.id, t->id, bytes);
+    for (size_t i = k; i % LP_WIDTH != 0; i++) {
+        l.x[i] = -__builtin_inff();
+    }
+    for (size_t i = 0; i < c->n; i++) {
+        list_insert(&l, k, c->x[i], c->id[i]);
+    }
+    memcpy(t->logit, l.x, bytes);
+    memcpy(t->id, l.id, bytes);
+    t->limit = l.x[k - 1];
+    memcpy(&t->limit_id, l.id + k - 1, sizeof t->limit_id);
+    return 1;
+}
+
+static void candidates_flush(candidates *c)
+{
+    if (c->n != 0 && !candidates_insert(c)) {
+        candidates_sort(c);
     }
     c->n = 0;
     c->limit = c->list->limit;
