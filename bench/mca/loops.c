@@ -11,23 +11,25 @@ static origin plain_origin(const float *x)
 
 uint32_t loop_logsumexp(const float *x, size_t groups, float *sums)
 {
-    vf peak = v_set1(0);
+    vf peak = v_set1(0), magic = v_set1(EXP_MAGIC);
+    LP_FINISH(magic);
     vu bits = v_bits_zero();
     for (size_t g = 0; g < groups; g++) {
         const float *at = x + g * LP_GROUP;
-        group_fast(at, plain_origin(at), sums + g % LP_GROUPS * LP_LANES, NULL, peak, &peak, &bits, 0);
+        group_fast(at, plain_origin(at), sums + g % LP_GROUPS * LP_LANES, NULL, peak, magic, &peak, &bits, 0);
     }
     return v_mask_ge(peak, v_set1(1)) + (uint32_t)v_bits_test(bits, NARROW_OUTSIDE);
 }
 
 uint32_t loop_entropy(const float *x, size_t groups, float *sums, float max)
 {
-    vf peak = v_set1(0), m = v_set1(max);
+    vf peak = v_set1(0), m = v_set1(max), magic = v_set1(EXP_MAGIC);
+    LP_FINISH(magic);
     vu bits = v_bits_zero();
     for (size_t g = 0; g < groups; g++) {
         const float *at = x + g * LP_GROUP;
         float *s = sums + g % LP_GROUPS * LP_LANES;
-        group_fast(at, plain_origin(at), s, s + LP_GROUPS * LP_LANES, m, &peak, &bits, 1);
+        group_fast(at, plain_origin(at), s, s + LP_GROUPS * LP_LANES, m, magic, &peak, &bits, 1);
     }
     return (uint32_t)v_bits_test(bits, NARROW_OUTSIDE);
 }

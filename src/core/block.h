@@ -94,7 +94,8 @@ static int sums_pad(group_sums *sums, int groups)
 
 /* Fast path of one group, all of whose 256 elements exist. `peak` keeps the largest sum of a lane, which no element of the
  * group exceeds: most blocks show by it that they hold no new maximum, without a maximum being taken. */
-LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m, vf *peak, vu *bits, int entropy)
+LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m, vf magic, vf *peak, vu *bits,
+                          int entropy)
 {
     const origin near = origin_ahead(from, LP_PREFETCH), far = origin_ahead(from, LP_PREFETCH_FAR);
     LP_UNROLL_COLUMNS for (int c = 0; c < LP_COLUMNS; c++)
@@ -103,7 +104,8 @@ LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m,
         LP_UNROLL for (int p = 0; p < 4; p++)
         {
             const float *at = x + 2 * p * LP_LANES + c * LP_WIDTH;
-            vf x2[2] = {v_load(at), v_load(at + LP_LANES)}, e[2], t[2];
+            const vf x2[2] = {v_load(at), v_load(at + LP_LANES)};
+            vf e[2];
             if (LP_LOOP_COLUMNS) { /* each of 8 columns one set */
                 if (p == 0) {
                     v_prefetch(near.at + (size_t)(2 * c) * near.line);
@@ -119,8 +121,11 @@ LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m,
                     v_prefetch_far(far.at + line * far.line / 256 * 256);
                 }
             }
-            exp_narrow_two(x2, e, t);
-            *bits = v_bits_or(*bits, t[0], t[1]);
+            exp_narrow_two(x2, magic, e, bits);
+            if (entropy) {
+                LP_FINISH(e[0]);
+                LP_FINISH(e[1]);
+            }
             pair[p] = v_add(e[0], e[1]);
             LP_FINISH(pair[p]);
             if (entropy) {
@@ -350,10 +355,13 @@ LP_INLINE int block_fast(const block_groups *g, origin source, float m, raw_sum 
                          int full, int entropy)
 {
     vu bits = v_bits_zero();
+    vf magic = v_set1(EXP_MAGIC);
+    LP_FINISH(magic);
     int groups = full ? LP_GROUPS : g->whole;
     for (int i = 0; i < groups; i++) {
         const origin from = origin_ahead(source, (size_t)i * LP_GROUP);
-        group_fast(g->at[i], from, sums->s + i * LP_LANES, sums->q + i * LP_LANES, v_set1(m), peak, &bits, entropy);
+        float *s = sums->s + i * LP_LANES, *q = sums->q + i * LP_LANES;
+        group_fast(g->at[i], from, s, q, v_set1(m), magic, peak, &bits, entropy);
     }
     if (!full && groups < g->count) {
         float *s = sums->s + groups * LP_LANES, *q = sums->q + groups * LP_LANES;

@@ -194,28 +194,31 @@ LP_INLINE vf pair_exp(vf x, vf *t, int all)
     return all ? exp_terms(x, v_set1(EXP_MAGIC), t) : exp_narrow(x, t);
 }
 
-LP_INLINE void pair_exp_two(const vf x[2], vf e[2], vf t[2], int all)
+LP_INLINE void pair_exp_two(const vf x[2], vf magic, vf e[2], vu *bits, int all)
 {
     if (all) {
-        e[0] = exp_terms(x[0], v_set1(EXP_MAGIC), &t[0]);
-        e[1] = exp_terms(x[1], v_set1(EXP_MAGIC), &t[1]);
+        vf t[2];
+        e[0] = exp_terms(x[0], magic, &t[0]);
+        e[1] = exp_terms(x[1], magic, &t[1]);
+        *bits = v_bits_or(*bits, t[0], t[1]);
     } else {
-        exp_narrow_two(x, e, t);
+        exp_narrow_two(x, magic, e, bits);
     }
 }
 
 /* e^x of one group of one row; only where it is split */
 LP_INLINE void pair_row_terms(float *e, const float *x, vu *bits, int all)
 {
+    vf magic = v_set1(EXP_MAGIC);
+    LP_FINISH(magic);
     for (size_t i = 0; i < LP_GROUP; i += (size_t)4 * LP_WIDTH) {
         LP_UNROLL for (size_t c = 0; c < 4; c += 2)
         {
             const float *at = x + i + c * LP_WIDTH;
             const vf two[2] = {v_load(at), v_load(at + LP_WIDTH)};
-            vf e2[2], t[2];
+            vf e2[2];
             v_prefetch(at + LP_PREFETCH); /* two vectors are a cache line */
-            pair_exp_two(two, e2, t, all);
-            *bits = v_bits_or(*bits, t[0], t[1]);
+            pair_exp_two(two, magic, e2, bits, all);
             v_store(e + i + c * LP_WIDTH, e2[0]);
             v_store(e + i + (c + 1) * LP_WIDTH, e2[1]);
         }

@@ -31,15 +31,17 @@ LP_INLINE vf exp_narrow(vf x, vf *t)
     return exp_terms(x, v_set1(EXP_MAGIC), t);
 }
 
-/* Two at once, a step of each in turn: one after the other, most of what is in the CPU's scheduler waits for something. */
-LP_INLINE void exp_narrow_two(const vf x[2], vf e[2], vf t[2])
+/* Two at once, a step of each in turn: one after the other, most of what is in the CPU's scheduler waits for something. magic
+ * is EXP_MAGIC, from outside the loop and LP_FINISHed, or gcc keeps its negative in another register. `bits` collects t, as
+ * soon as it is there: it would be spilled later. */
+LP_INLINE void exp_narrow_two(const vf x[2], vf magic, vf e[2], vu *bits)
 {
-    const vf magic = v_set1(EXP_MAGIC), ln2 = v_set1(EXP_LN2), c2 = v_set1(EXP_C2), c3 = v_set1(EXP_C3);
-    t[0] = v_fma(x[0], v_set1(EXP_LOG2E), magic);
-    t[1] = v_fma(x[1], v_set1(EXP_LOG2E), magic);
-    vf n0 = v_sub(t[0], magic), n1 = v_sub(t[1], magic);
+    const vf ln2 = v_set1(EXP_LN2), c2 = v_set1(EXP_C2), c3 = v_set1(EXP_C3);
+    vf t0 = v_fma(x[0], v_set1(EXP_LOG2E), magic), t1 = v_fma(x[1], v_set1(EXP_LOG2E), magic);
+    vf n0 = v_sub(t0, magic), n1 = v_sub(t1, magic);
     vf r0 = v_fnma(n0, ln2, x[0]), r1 = v_fnma(n1, ln2, x[1]);
-    vf power0 = v_exp_table(t[0]), power1 = v_exp_table(t[1]);
+    *bits = v_bits_or(*bits, t0, t1);
+    vf power0 = v_exp_table(t0), power1 = v_exp_table(t1);
     vf q0 = v_fma(r0, c3, c2), q1 = v_fma(r1, c3, c2);
     q0 = v_fma(q0, r0, v_set1(EXP_C1));
     q1 = v_fma(q1, r1, v_set1(EXP_C1));
@@ -49,10 +51,13 @@ LP_INLINE void exp_narrow_two(const vf x[2], vf e[2], vf t[2])
     e[1] = v_fma(r1, q1, power1);
 }
 #else
-LP_INLINE void exp_narrow_two(const vf x[2], vf e[2], vf t[2])
+LP_INLINE void exp_narrow_two(const vf x[2], vf magic, vf e[2], vu *bits)
 {
+    vf t[2];
+    (void)magic;
     e[0] = exp_narrow(x[0], &t[0]);
     e[1] = exp_narrow(x[1], &t[1]);
+    *bits = v_bits_or(*bits, t[0], t[1]);
 }
 #endif
 #endif
