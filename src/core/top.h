@@ -107,7 +107,7 @@ static float select_bound(float *x, size_t n, size_t k, float least)
             above = enough ? above : limit[j] < above ? limit[j] : above;
         }
         high = above;
-        if (reached - k <= k / 8) {
+        if (reached - k <= k / 4) {
             return low;
         }
     }
@@ -120,7 +120,7 @@ static float select_bound(float *x, size_t n, size_t k, float least)
         int enough = reach[0] >= k;
         from = enough ? half : from;
         to = enough ? to : half - 1;
-        if (reach[0] - k <= k / 8) {
+        if (reach[0] - k <= k / 4) {
             break;
         }
     }
