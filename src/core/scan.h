@@ -146,11 +146,19 @@ static __attribute__((noinline)) void scan_careful(scan *job, scan_state *st, co
 {
     raw_sum raw;
     picks p;
-    if (pick_block(&p, g)) {
+    size_t present = pick_block(&p, g);
+    if (present <= PICKS) {
         scan_picks(job, st, &p, offset, n, first);
-    } else if (block_careful(job->row, g->at, g->count, &raw)) {
+        return;
+    }
+    group_sums sums;
+    int fast = block_absent(g, block_max(g), &raw, &sums);
+    if (fast) {
+        job->row->wide_hint = present != n;
+    }
+    if (fast || block_careful(job->row, g->at, g->count, &raw)) {
         block_sum full = block_scale(&raw);
-        scan_known(job, st, g, NULL, &raw, &full, offset, n, first);
+        scan_known(job, st, g, fast ? &sums : NULL, &raw, &full, offset, n, first);
     }
 }
 
@@ -292,7 +300,7 @@ static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, con
         }
     }
     picks p;
-    if (!pick_bits(&p, words, whole)) {
+    if (pick_bits(&p, words, whole) > PICKS) {
         return ALLOWS_SOME;
     }
     const unsigned char *data = from->data + offset * width;

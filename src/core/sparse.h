@@ -33,9 +33,9 @@ LP_INLINE uint64_t present_mask(const float *x)
     return mask;
 }
 
-/* The set bits of n / 64 words, in order; 0 where there are more than PICKS. Which words have any is found without
- * branches, and most that have any have one: a loop over every word would mispredict at each. */
-LP_INLINE int pick_bits(picks *p, const uint64_t *word, size_t n)
+/* The set bits of n / 64 words, in order, and how many there are; only that where they are more than PICKS. Which words have
+ * any is found without branches, and most that have any have one: a loop over every word would mispredict at each. */
+LP_INLINE size_t pick_bits(picks *p, const uint64_t *word, size_t n)
 {
     uint16_t some[LP_BLOCK_SIZE / 64 + 1];
     size_t words = 0, count = 0;
@@ -46,7 +46,7 @@ LP_INLINE int pick_bits(picks *p, const uint64_t *word, size_t n)
     }
     p->n = 0;
     if (count > PICKS) {
-        return 0;
+        return count;
     }
     for (size_t i = 0; i < words; i++) {
         uint64_t mask = word[some[i]];
@@ -55,24 +55,22 @@ LP_INLINE int pick_bits(picks *p, const uint64_t *word, size_t n)
             mask &= mask - 1;
         } while (mask != 0);
     }
-    return 1;
+    return count;
 }
 
-/* what lies above -inf, and NaN; 0 where that is too much */
-static int pick_block(picks *p, const block_groups *g)
+/* what lies above -inf, and NaN, and how much that is; only that where it is more than PICKS */
+static size_t pick_block(picks *p, const block_groups *g)
 {
     uint64_t word[LP_BLOCK_SIZE / 64];
     size_t n = (size_t)g->count * LP_GROUP;
     for (size_t i = 0; i < n; i += 64) {
         word[i / 64] = present_mask(g->at[i / LP_GROUP] + i % LP_GROUP);
     }
-    if (!pick_bits(p, word, n)) {
-        return 0;
-    }
+    size_t count = pick_bits(p, word, n);
     for (size_t i = 0; i < p->n; i++) {
         memcpy(p->x + i, g->at[p->at[i] / LP_GROUP] + p->at[i] % LP_GROUP, sizeof *p->x);
     }
-    return 1;
+    return count;
 }
 
 /* a lane of a group that holds more than one element: as the group kernels add it */
