@@ -117,7 +117,7 @@ static void work_end(work *w, state *s)
     const topk *now = &w->top, *before = &w->before;
     const unsigned char *from = (const unsigned char *)&w->row;
     enum { MARKS = offsetof(row, max) }; /* the block held, the flags: another one held has another id */
-    w->row.wide_hint = 0;
+    put_halves(&w->row.flags, w->row.flags, 0); /* wide_hint: written alone, it would be slow to read as part of the word */
     if (memcmp(s->row + MARKS, from + MARKS, sizeof s->row - MARKS) != 0) {
         w->held_sum = words_copy(s->row, from, ROW_HELD, ROW_WORDS);
     }
