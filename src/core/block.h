@@ -92,6 +92,20 @@ static int sums_pad(group_sums *sums, int groups)
 #define LP_FINISH(v)
 #endif
 
+/* The sum of four pairs, two of which are added when they are there, so that one register holds them; an ISA with many has no
+ * need of it, and copies more. */
+LP_INLINE void pairs_join(vf pair[4], int p)
+{
+    if (!LP_LOOP_COLUMNS && p % 2 != 0) {
+        pair[p - 1] = v_add(pair[p - 1], pair[p]);
+    }
+}
+
+LP_INLINE vf pairs_sum(const vf pair[4])
+{
+    return LP_LOOP_COLUMNS ? v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3])) : v_add(pair[0], pair[2]);
+}
+
 /* Fast path of one group, all of whose 256 elements exist. `peak` keeps the largest sum of a lane, which no element of the
  * group exceeds: most blocks show by it that they hold no new maximum, without a maximum being taken. */
 LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m, vf magic, vf *peak, vu *bits,
@@ -132,19 +146,15 @@ LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m,
                 pair_q[p] = v_fma(e[1], v_sub(x2[1], m), v_mul(e[0], v_sub(x2[0], m)));
                 LP_FINISH(pair_q[p]);
             }
-            if (p % 2 != 0) {
-                pair[p - 1] = v_add(pair[p - 1], pair[p]);
-                LP_FINISH(pair[p - 1]);
-                if (entropy) {
-                    pair_q[p - 1] = v_add(pair_q[p - 1], pair_q[p]);
-                    LP_FINISH(pair_q[p - 1]);
-                }
+            pairs_join(pair, p);
+            if (entropy) {
+                pairs_join(pair_q, p);
             }
         }
-        vf sum = v_add(pair[0], pair[2]);
+        vf sum = pairs_sum(pair);
         v_store(s + c * LP_WIDTH, sum);
         if (entropy) {
-            v_store(q + c * LP_WIDTH, v_add(pair_q[0], pair_q[2]));
+            v_store(q + c * LP_WIDTH, pairs_sum(pair_q));
         } else {
             *peak = v_max(*peak, sum);
         }
