@@ -184,45 +184,46 @@ static __attribute__((noinline)) void candidates_sort(candidates *c)
     }
 }
 
-/* A short list that is full and in order, and room before and behind its floats and ids for whole registers. Ids are moved
- * as the floats whose bits they have. */
-typedef struct short_list {
-    float before[LP_WIDTH], x[TOP_SHORT + LP_WIDTH], between[LP_WIDTH], id[TOP_SHORT + LP_WIDTH];
-} short_list;
-
-/* moves what lies at `at` and behind it in an array of the list one place on */
-LP_INLINE void list_shift(float *entry, size_t at, size_t k)
-{
-    for (size_t i = (k + LP_WIDTH - 1) / LP_WIDTH * LP_WIDTH; i > at;) {
-        i -= LP_WIDTH;
-        uint32_t stay = at + 1 > i ? (uint32_t)((UINT64_C(1) << (at + 1 - i < 32 ? at + 1 - i : 32)) - 1) : 0;
-        v_store(entry + i, v_keep_bits(v_load(entry + i), stay, v_load(entry + i - 1)));
-    }
-}
-
-/* one more into the list, for its last one, if it is better */
-LP_INLINE void list_insert(short_list *l, size_t k, float x, int32_t id)
+/* where a candidate belongs in a list of k that is in order: how many of its entries come before */
+LP_INLINE size_t list_place(const float *logit, const float *id, size_t k, float x, int32_t own)
 {
     const vf v = v_set1(x);
     vu above = v_bits_zero(), reach = v_bits_zero();
-    for (size_t i = 0; i < k; i += LP_WIDTH) {
-        vf a = v_load(l->x + i);
+    size_t rest = k;
+    for (; rest >= LP_WIDTH; rest -= LP_WIDTH) {
+        vf a = v_load(logit + rest - LP_WIDTH);
         above = v_count_gt(above, a, v);
         reach = v_count_ge(reach, a, v);
     }
     size_t at = v_count_sum(above), ties = v_count_sum(reach);
+    for (; rest > 0; rest--) {
+        float other;
+        memcpy(&other, logit + rest - 1, sizeof other);
+        at += other > x;
+        ties += other >= x;
+    }
     for (; at < ties; at++) {
         int32_t other;
-        memcpy(&other, l->id + at, sizeof other);
-        if (other > id) {
+        memcpy(&other, id + at, sizeof other);
+        if (other > own) {
             break;
         }
     }
-    if (at < k) {
-        list_shift(l->x, at, k);
-        list_shift(l->id, at, k);
-        l->x[at] = x + 0.0F;
-        memcpy(l->id + at, &id, sizeof id);
+    return at;
+}
+
+/* Moves what lies from `at` on in an array of k one place on; the last falls off. Ids are moved as floats: bits are. All of the
+ * array is written again, for how far to go cannot be predicted. */
+LP_INLINE void list_shift(float *entry, size_t at, size_t k)
+{
+    size_t end = k;
+    for (; end > LP_WIDTH; end -= LP_WIDTH) {
+        size_t i = end - LP_WIDTH;
+        uint32_t stay = at >= i ? (uint32_t)((UINT64_C(2) << (at - i < 31 ? at - i : 31)) - 1) : 0;
+        v_store(entry + i, v_keep_bits(v_load(entry + i), stay, v_load(entry + i - 1)));
+    }
+    for (; end > at + 1; end--) {
+        memcpy(entry + end - 1, entry + end - 2, sizeof *entry);
     }
 }
 
@@ -231,23 +232,23 @@ LP_INLINE void list_insert(short_list *l, size_t k, float x, int32_t id)
 static int candidates_insert(candidates *c)
 {
     topk *t = c->list;
-    size_t k = t->k, bytes = k * sizeof(float);
+    size_t k = t->k;
     if (c->n > TOP_FEW / 4 || k > TOP_SHORT || t->n < k || !t->sorted || k == 0) {
         return 0;
     }
-    short_list l;
-    memcpy(l.x, t->logit, bytes);
-    memcpy(l.id, t->id, bytes);
-    for (size_t i = k; i % LP_WIDTH != 0; i++) {
-        l.x[i] = -__builtin_inff();
-    }
+    float *logit = (float *)(void *)t->logit, *id = (float *)(void *)t->id; /* at any byte */
     for (size_t i = 0; i < c->n; i++) {
-        list_insert(&l, k, c->x[i], c->id[i]);
+        const float x = c->x[i] + 0.0F;
+        size_t at = list_place(logit, id, k, x, c->id[i]);
+        if (at < k) {
+            list_shift(logit, at, k);
+            list_shift(id, at, k);
+            memcpy(logit + at, &x, sizeof x);
+            memcpy(id + at, &c->id[i], sizeof *c->id);
+        }
     }
-    memcpy(t->logit, l.x, bytes);
-    memcpy(t->id, l.id, bytes);
-    t->limit = l.x[k - 1];
-    memcpy(&t->limit_id, l.id + k - 1, sizeof t->limit_id);
+    memcpy(&t->limit, logit + k - 1, sizeof t->limit);
+    memcpy(&t->limit_id, id + k - 1, sizeof t->limit_id);
     return 1;
 }
 
