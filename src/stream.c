@@ -72,29 +72,11 @@ size_t lp_stream_used(const lp_stream *stream)
 typedef struct work {
     const kernels *kernel;
     row row;
-    topk top, before;
+    topk top;
+    int32_t last; /* the list's last id, as long as nothing has come in */
     scan job;
     uint64_t held_sum; /* of the words of the row from `full` on, as the state has them */
 } work;
-
-/* not 0 unless -2^most <= x < 2^most */
-static inline uint64_t beyond(int64_t x, int most)
-{
-    return ((uint64_t)x + ((uint64_t)1 << most)) >> (most + 1);
-}
-
-/* Whether no integer overflows when blocks are added to the row, however it was forged; the doubles can do no harm. What
- * state_holds asks of a row says more, and takes 1% of a stream of whole blocks longer: each of their pushes asks this. */
-static inline int row_safe(const row *r)
-{
-    uint64_t any = beyond(r->full.k, 42) | beyond(r->rest.k, 42);
-    for (int i = 0; i < LP_ACC_BINS; i++) {
-        any |= beyond(r->s.bin[i], 54) | beyond(r->t.bin[i], 54);
-    }
-    any |= r->s.top == LP_ACC_EMPTY ? 0 : beyond(r->s.top, 40);
-    any |= r->t.top == LP_ACC_EMPTY ? 0 : beyond(r->t.top, 40);
-    return any == 0;
-}
 
 /* 0 where the row was damaged, or the list's length. The entries can do no harm: merge, finish and check look at them. */
 static int work_begin(work *w, state *s)
@@ -102,11 +84,11 @@ static int work_begin(work *w, state *s)
     unsigned char *copy = (unsigned char *)&w->row;
     uint64_t sum = words_copy(copy, s->row, 0, ROW_HELD);
     w->held_sum = words_copy(copy, s->row, ROW_HELD, ROW_WORDS);
-    if (s->row_sum != sum + w->held_sum || s->top_n > s->k || !row_safe(&w->row)) {
+    if (s->row_sum != sum + w->held_sum || s->top_n > s->k) {
         return 0;
     }
     w->top = state_top(s, state_list(s), state_list(s) + (size_t)s->k * sizeof(float));
-    w->before = w->top;
+    w->last = w->top.limit_id;
     scan job = {&w->row, s->k == 0 ? NULL : &w->top, 0, 0, 0, 0};
     w->job = job;
     return 1;
@@ -114,20 +96,20 @@ static int work_begin(work *w, state *s)
 
 static void work_end(work *w, state *s)
 {
-    const topk *now = &w->top, *before = &w->before;
+    const topk *now = &w->top;
+    const uint32_t sorted = now->sorted ? STREAM_SORTED : 0;
     const unsigned char *from = (const unsigned char *)&w->row;
     enum { MARKS = offsetof(row, max) }; /* the block held, the flags: another one held has another id */
-    put_halves(&w->row.flags, w->row.flags, 0); /* wide_hint: written alone, it would be slow to read as part of the word */
+    put_halves(&w->row.flags, w->row.flags,
+               0); /* wide_hint: written alone, it would be slow to read as part of the word */
     if (memcmp(s->row + MARKS, from + MARKS, sizeof s->row - MARKS) != 0) {
         w->held_sum = words_copy(s->row, from, ROW_HELD, ROW_WORDS);
     }
     s->row_sum = w->held_sum + words_copy(s->row, from, 0, ROW_HELD);
     /* whatever comes into the list, without anything being driven out of it or into another place, changes one of these */
-    if (now->n != before->n || now->sorted != before->sorted || now->limit_id != before->limit_id ||
-        now->limit != before->limit) {
-        const uint32_t flags = s->flags & ~(uint32_t)STREAM_SORTED;
+    if (now->n != s->top_n || sorted != (s->flags & STREAM_SORTED) || now->limit_id != w->last) {
         put_halves(&s->ranges, s->ranges, (uint32_t)now->n);
-        put_halves(&s->flags, flags | (now->sorted ? STREAM_SORTED : 0), s->slots);
+        put_halves(&s->flags, (s->flags & ~(uint32_t)STREAM_SORTED) | sorted, s->slots);
         s->top_sum = top_sum(s);
     }
 }
@@ -326,7 +308,7 @@ static lp_status push_any(state *s, const lp_logits *chunk)
     return fits ? push_source(s, &from, chunk->vocab) : LP_ERR_ARG;
 }
 
-static __attribute__((noinline)) lp_status push_many(state *s, const lp_logits *chunk)
+static __attribute__((noinline)) lp_status push_many(state *s, const lp_logits *chunk, int simple)
 {
     if (s == NULL || chunk == NULL) {
         return LP_ERR_ARG;
@@ -334,7 +316,7 @@ static __attribute__((noinline)) lp_status push_many(state *s, const lp_logits *
     lp_status status;
     uint32_t flags = s->flags | STREAM_SORTED;
     fp_state fp = fp_enter();
-    if (is_simple(chunk) && flags == (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) && push_holds(s) &&
+    if (simple && flags == (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) && push_holds(s) &&
         chunk->vocab <= (size_t)(INT32_MAX - s->range[0].end)) {
         const source from = plain_source(chunk->data);
         status = push_source(s, &from, chunk->vocab);
@@ -348,7 +330,8 @@ static __attribute__((noinline)) lp_status push_many(state *s, const lp_logits *
 lp_status lp_stream_push(lp_stream *stream, const lp_logits *chunk)
 {
     state *s = (state *)stream;
-    return s != NULL && chunk != NULL && is_simple(chunk) && push_few(s, chunk) ? LP_OK : push_many(s, chunk);
+    int simple = s != NULL && chunk != NULL && is_simple(chunk);
+    return simple && push_few(s, chunk) ? LP_OK : push_many(s, chunk, simple);
 }
 
 /* ---- merge ---------------------------------------------------------------------------------------------------------- */

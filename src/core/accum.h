@@ -27,10 +27,23 @@ static inline void acc_init(acc *a)
     a->top = LP_ACC_EMPTY;
 }
 
-/* moves the window up so that it ends at `top`, which is not below the present one */
+/* Sums that wrap around: the parts of a stream state that somebody forged may hold anything, and must not be able to do more
+ * than give a wrong result. In all others nothing wraps. */
+static inline int64_t acc_plus(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
+static inline int64_t acc_minus(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a - (uint64_t)b);
+}
+
+/* moves the window up so that it ends at `top`, which is above the present one */
 static inline void acc_raise(acc *a, int64_t top)
 {
-    int64_t shift = a->top == LP_ACC_EMPTY || top - a->top > LP_ACC_BINS ? LP_ACC_BINS : top - a->top;
+    uint64_t up = (uint64_t)top - (uint64_t)a->top;
+    int64_t shift = up > LP_ACC_BINS ? LP_ACC_BINS : (int64_t)up;
     for (int64_t i = LP_ACC_BINS - 1; i >= 0; i--) {
         a->bin[i] = i >= shift ? a->bin[i - shift] : 0;
     }
@@ -46,9 +59,9 @@ static inline void acc_add(acc *a, double v, int64_t exp2)
     if (mantissa == 0) {
         return;
     }
-    int64_t position = exponent + (exponent == 0) - 1075 + exp2;
+    int64_t position = acc_plus(exponent + (exponent == 0) - 1075, exp2);
     int64_t shift = (int64_t)((uint64_t)position & 31);
-    int64_t top = (position - shift) / 32 + 2;
+    int64_t top = acc_minus(position, shift) / 32 + 2;
     if (top > a->top) {
         acc_raise(a, top);
     }
@@ -58,10 +71,10 @@ static inline void acc_add(acc *a, double v, int64_t exp2)
      * block's loads wait for it */
     int64_t sign = -(int64_t)(bits >> 63);
     int64_t digit[3] = {(int64_t)high, (int64_t)(low >> 32), (int64_t)(low & 0xFFFFFFFFU)};
-    int64_t first = a->top - top; /* the bin of the highest digit; those below the window fall away */
+    int64_t first = acc_minus(a->top, top); /* the bin of the highest digit; those below the window fall away */
     for (int64_t i = 0; i < LP_ACC_BINS; i++) {
-        int64_t d = i == first ? digit[0] : i == first + 1 ? digit[1] : i == first + 2 ? digit[2] : 0;
-        a->bin[i] += (d ^ sign) - sign;
+        int64_t d = i == first ? digit[0] : i - 1 == first ? digit[1] : i - 2 == first ? digit[2] : 0;
+        a->bin[i] = acc_plus(a->bin[i], (d ^ sign) - sign);
     }
 }
 
