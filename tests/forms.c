@@ -126,14 +126,26 @@ static void add_temperatures(matrix *m, rng *r)
     m->in.row_inv_temperature = t;
 }
 
+/* x in the form's type, and NAN from there to `end` */
+static void put_row(lp_dtype dtype, const float *x, size_t vocab, size_t end, void *to)
+{
+    const size_t size = dtype_size(dtype), whole = dtype == LP_F32 ? vocab : 0;
+    if (whole > 0) {
+        memcpy(to, x, whole * size);
+    }
+    for (size_t id = whole; id < end; id++) {
+        narrow(dtype, id < vocab ? x[id] : NAN, (char *)to + id * size);
+    }
+}
+
 matrix matrix_new(const form *f, const float *rows, size_t count, size_t vocab, layout where, uint64_t seed)
 {
     const size_t stride = where.stride ? where.stride : vocab, size = dtype_size(f->dtype);
     const size_t elements = count == 0 ? 0 : (count - 1) * stride + vocab;
     matrix m = {.data = guard_new(elements * size, where.side, where.offset)};
-    for (size_t i = 0; i < elements; i++) {
-        const size_t row = i / stride, id = i % stride;
-        narrow(f->dtype, id < vocab ? rows[row * vocab + id] : NAN, m.data.data + i * size);
+    for (size_t row = 0; row < count; row++) {
+        const size_t end = row + 1 < count ? stride : vocab;
+        put_row(f->dtype, rows + row * vocab, vocab, end, m.data.data + row * stride * size);
     }
     guard_freeze(&m.data);
     m.in = (lp_logits){.data = m.data.data,
