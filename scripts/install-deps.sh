@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Installs the Debian packages that a job needs and that are missing:  install-deps.sh [--list] build|test|fuzz|bindings|arm|ci ...
+# Installs the Debian packages that a job needs and that are missing:  install-deps.sh [--list] JOB...
 #   build  the library and the command      test  build + the tests
 #   fuzz   test + clang's fuzzer      arm  test + the cross build to AArch64 and its emulator
+#   guest  test + an emulated PC and what boots in it: scripts/ci/avx512.sh
 #   ci     everything that .ci/run uses      bindings  build + the packages for Python and Rust
 # Where nothing is missing, apt is not called. Where there is no apt, the names are printed and the job goes on: its
 # build says what it lacks.
@@ -17,6 +18,7 @@ packages_arm='gcc-aarch64-linux-gnu g++-aarch64-linux-gnu clang qemu-user
     libsleef-dev:arm64 libjansson-dev:arm64 check:arm64 libmpfr-dev:arm64'
 packages_bindings='python3-numpy python3-scipy python3-pytest python3-pip python3-setuptools python3-wheel mypy
     python3-venv cargo rustc rustfmt'
+packages_guest='bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso busybox-static cpio'
 packages_ci='g++ abigail-tools clang-format-14 shellcheck binutils dpkg-dev man-db
     libbenchmark-dev libopenmpi-dev valgrind musl-tools doxygen locales'
 
@@ -27,8 +29,9 @@ packages_of() {
     fuzz) echo "$packages_build $packages_test $packages_fuzz" ;;
     arm) echo "$packages_build $packages_test $packages_arm" ;;
     bindings) echo "$packages_build python3 $packages_bindings" ;;
-    ci) echo "$packages_build $packages_test $packages_fuzz $packages_arm $packages_bindings $packages_ci" ;;
-    *) fail "unknown job '$1': build, test, fuzz, bindings, arm or ci" ;;
+    guest) echo "$packages_build $packages_test $packages_guest" ;;
+    ci) echo "$packages_build $packages_test $packages_fuzz $packages_arm $packages_bindings $packages_guest $packages_ci" ;;
+    *) fail "unknown job '$1': build, test, fuzz, bindings, arm, guest or ci" ;;
     esac
 }
 
@@ -40,14 +43,6 @@ installed() {
     esac
     dpkg-query -W -f='${db:Status-Status} ${Architecture}\n' "$1" 2>/dev/null |
         grep -qxE "installed ($architecture|all)"
-}
-
-as_root() {
-    if [ "$(id -u)" = 0 ]; then
-        env DEBIAN_FRONTEND=noninteractive "$@"
-    else
-        sudo env DEBIAN_FRONTEND=noninteractive "$@"
-    fi
 }
 
 if [ "${1-}" = --list ]; then
