@@ -144,15 +144,31 @@ static void sort_keys(uint64_t *key, uint64_t *scratch, size_t n)
     }
 }
 
+/* While a long list is sorted it holds the halves of its keys where logits and ids are, so that no step converts them. */
+static inline uint64_t get_key(const topk *t, size_t i)
+{
+    uint32_t upper, lower;
+    memcpy(&upper, t->logit + i * sizeof upper, sizeof upper);
+    memcpy(&lower, t->id + i * sizeof lower, sizeof lower);
+    return (uint64_t)upper << 32 | lower;
+}
+
+static inline void put_key(topk *t, size_t i, uint64_t key)
+{
+    uint32_t upper = (uint32_t)(key >> 32), lower = (uint32_t)key;
+    memcpy(t->logit + i * sizeof upper, &upper, sizeof upper);
+    memcpy(t->id + i * sizeof lower, &lower, sizeof lower);
+}
+
 static __attribute__((noinline)) void sort_few(topk *t, size_t low, size_t high)
 {
     uint64_t few[4 * RUN], scratch[4 * RUN];
     for (size_t i = low; i < high; i++) {
-        few[i - low] = get(t, i);
+        few[i - low] = get_key(t, i);
     }
     sort_keys(few, scratch, high - low);
     for (size_t i = low; i < high; i++) {
-        put(t, i, few[i - low]);
+        put_key(t, i, few[i - low]);
     }
 }
 
@@ -161,7 +177,7 @@ static __attribute__((noinline)) void sort_byte(topk *t, size_t low, size_t high
 {
     uint32_t start[256] = {0};
     for (size_t i = low; i < high; i++) {
-        start[255 - (get(t, i) >> shift & 255)]++;
+        start[255 - (get_key(t, i) >> shift & 255)]++;
     }
     uint32_t sum = 0;
     for (int b = 0; b < 256; b++) {
@@ -176,10 +192,10 @@ static __attribute__((noinline)) void sort_byte(topk *t, size_t low, size_t high
         moved = 0;
         for (size_t b = 0; b < 256; b++) {
             for (size_t i = start[b]; i < end[b]; i++) {
-                uint64_t key = get(t, low + i);
+                uint64_t key = get_key(t, low + i);
                 size_t to = start[255 - (key >> shift & 255)]++;
-                put(t, low + i, get(t, low + to));
-                put(t, low + to, key);
+                put_key(t, low + i, get_key(t, low + to));
+                put_key(t, low + to, key);
                 moved = 1;
             }
         }
@@ -205,7 +221,13 @@ static void sort_radix(topk *t, size_t low, size_t high, int shift)
 void topk_sort(topk *t)
 {
     if (!t->sorted) {
+        for (size_t i = 0; i < t->n; i++) {
+            put_key(t, i, get(t, i));
+        }
         sort_radix(t, 0, t->n, 56);
+        for (size_t i = 0; i < t->n; i++) {
+            put(t, i, get_key(t, i));
+        }
         t->sorted = 1;
     }
 }
