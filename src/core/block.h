@@ -135,15 +135,24 @@ LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m,
                     v_prefetch_far(far.at + line * far.line / 256 * 256);
                 }
             }
+            vf d[2] = {x2[0], x2[1]};
+            if (entropy && LP_LOOP_COLUMNS) {
+                d[0] = v_sub(d[0], m);
+                d[1] = v_sub(d[1], m);
+                LP_FINISH(d[0]);
+                LP_FINISH(d[1]);
+            }
             exp_narrow_two(x2, magic, e, bits);
-            if (entropy) {
+            if (entropy && !LP_LOOP_COLUMNS) { /* few registers: the differences only now */
                 LP_FINISH(e[0]);
                 LP_FINISH(e[1]);
+                d[0] = v_sub(d[0], m);
+                d[1] = v_sub(d[1], m);
             }
             pair[p] = v_add(e[0], e[1]);
             LP_FINISH(pair[p]);
             if (entropy) {
-                pair_q[p] = v_fma(e[1], v_sub(x2[1], m), v_mul(e[0], v_sub(x2[0], m)));
+                pair_q[p] = v_fma(e[1], d[1], v_mul(e[0], d[0]));
                 LP_FINISH(pair_q[p]);
             }
             pairs_join(pair, p);
