@@ -152,10 +152,8 @@ static __attribute__((noinline)) void scan_careful(scan *job, scan_state *st, co
         return;
     }
     group_sums sums;
-    int fast = block_absent(g, block_max(g), &raw, &sums);
-    if (fast) {
-        job->row->wide_hint = present != n;
-    }
+    int fast = present < n && block_absent(g, block_max(g), &raw, &sums);
+    job->row->wide_hint |= (uint32_t)fast; /* the next block is likely to have some that are -inf, too */
     if (fast || block_careful(job->row, g->at, g->count, &raw)) {
         block_sum full = block_scale(&raw);
         scan_known(job, st, g, fast ? &sums : NULL, &raw, &full, offset, n, first);
