@@ -25,7 +25,7 @@ if [ "${LP_GUEST_FORCE:-0}" = 0 ] && host_has avx512f && host_has avx512bw && ho
     skip "this CPU has AVX-512 itself: the suites run there"
 fi
 
-# What is close to the lanes comes first. `isa` and `stream` take a quarter of an hour: the recorded inputs of the fuzzers
+# What is close to the lanes comes first. `isa` and `stream` take a quarter of an hour each: the recorded inputs of the fuzzers
 # compare and cut rows as they do.
 [ $# -gt 0 ] || set -- exp worst dispatch softcap rank extremes replay.kernels golden
 build=build/release
@@ -163,9 +163,11 @@ tail -f -n +1 --pid="$bochs" "$guest/serial" | while IFS= read -r line && line=$
     esac
 done &
 wait $! # where a signal is heard
-wait "$bochs" || true # Bochs knows no good end
+status=0
+wait "$bochs" || status=$? # 1: Bochs knows no good end
 trap - EXIT
-grep -q '^@ end' "$guest/serial" || fail "the guest did not come to its end; what Bochs said is in $guest/bochs.log and bochs.out"
+grep -q '^@ end' "$guest/serial" ||
+    fail "the guest did not come to its end: exit code $status (124: too slow, 137: killed, 139: crashed); see $guest/bochs.log"
 passed=$(grep -c '^@ .* ok' "$guest/serial") || true
 [ "$passed" = $# ] || fail "$(($# - passed)) of $# suites failed on AVX-512; the guest's whole output is in $guest/serial"
 echo "$passed of $# suites passed on an emulated CPU with AVX-512 in $(($(date +%s) - start)) s"
