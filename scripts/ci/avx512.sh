@@ -88,7 +88,7 @@ quietly "$guest/build.log" cmake --build --preset release --target $targets
 root=$guest/root
 inside=$root$PWD
 rm -rf "$root" "$guest/cd"
-mkdir -p "$root/bin" "$root/dev" "$root/proc" "$inside/$build/tests/fuzz" "$inside/tests/fuzz" "$guest/cd"
+mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/tmp" "$inside/$build/tests/fuzz" "$inside/tests/fuzz" "$guest/cd"
 cp scripts/ci/avx512-init.sh "$root/init"
 chmod +x "$root/init"
 echo "$jobs" >"$root/jobs"
@@ -167,7 +167,7 @@ status=0
 wait "$bochs" || status=$? # 1: Bochs knows no good end
 trap - EXIT
 grep -q '^@ end' "$guest/serial" ||
-    fail "the guest did not come to its end: exit code $status (124: too slow, 137: killed, 139: crashed); see $guest/bochs.log"
+    fail "the guest did not come to its end: exit code $status (137: too slow or killed, 139: crashed); see $guest/bochs.log"
 passed=$(grep -c '^@ .* ok' "$guest/serial") || true
 [ "$passed" = $# ] || fail "$(($# - passed)) of $# suites failed on AVX-512; the guest's whole output is in $guest/serial"
 echo "$passed of $# suites passed on an emulated CPU with AVX-512 in $(($(date +%s) - start)) s"
