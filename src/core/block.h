@@ -76,9 +76,11 @@ static int sums_pad(group_sums *sums, int groups)
     while (n < groups) {
         n *= 2;
     }
-    size_t missing = (size_t)(n - groups) * LP_LANES * sizeof(float);
-    memset(sums->s + groups * LP_LANES, 0, missing);
-    memset(sums->q + groups * LP_LANES, 0, missing);
+    if (n != groups) {
+        size_t missing = (size_t)(n - groups) * LP_LANES * sizeof(float);
+        memset(sums->s + groups * LP_LANES, 0, missing);
+        memset(sums->q + groups * LP_LANES, 0, missing);
+    }
     return n;
 }
 
@@ -477,33 +479,40 @@ static size_t block_find(const block_groups *g, float m)
     }
 }
 
-LP_INLINE vf tree(const vf e[LP_SETS])
+/* the sum of a lane's elements, as group_fast adds them */
+LP_INLINE float lane_sum(const float e[LP_SETS])
 {
-    return v_add(v_add(v_add(e[0], e[1]), v_add(e[2], e[3])), v_add(v_add(e[4], e[5]), v_add(e[6], e[7])));
+    return ((e[0] + e[1]) + (e[2] + e[3])) + ((e[4] + e[5]) + (e[6] + e[7]));
 }
 
 /* the block's sums without its maximum, which lies at `at` */
 static block_sum block_rest(const block_groups *g, size_t at, const raw_sum *raw)
 {
     /* In double, the one lane sum that has the maximum is exchanged for that of its seven others; good as long as what
-     * remains is not lost in the rounding of the whole: 2^-50 of it against the 2^-20 demanded. The lane's neighbours in
-     * its register are computed with it and left alone. */
-    size_t holder = at / LP_GROUP, lane = at % LP_LANES, column = lane / LP_WIDTH * LP_WIDTH;
+     * remains is not lost in the rounding of the whole: 2^-50 of it against the 2^-20 demanded. */
+    enum { ROOM = LP_WIDTH > LP_SETS ? LP_WIDTH : LP_SETS };
+    size_t holder = at / LP_GROUP;
     const vf shift = v_set1(raw->ref.shift), lowest = v_set1(raw->ref.lowest), magic = v_set1(raw->ref.magic);
     const vf zero = v_set1(0);
-    const float *x = g->at[holder] + column;
-    float with[LP_WIDTH], without[LP_WIDTH];
-    vf e[LP_SETS];
+    const float *x = g->at[holder] + at % LP_LANES;
+    _Alignas(64) float e[ROOM];
     LP_UNROLL for (int i = 0; i < LP_SETS; i++)
     {
-        vf a = v_sub(v_load(x + i * LP_LANES), shift), t;
-        e[i] = v_where_ge(a, lowest, exp_terms(v_where_ge(a, lowest, a, zero), magic, &t), zero);
+        memcpy(e + i, x + i * LP_LANES, sizeof *e);
     }
-    v_store(with, tree(e));
-    e[at % LP_GROUP / LP_LANES] = zero;
-    v_store(without, tree(e));
+    for (int i = LP_SETS; i < ROOM; i++) {
+        e[i] = -__builtin_inff();
+    }
+    LP_UNROLL for (int i = 0; i < ROOM; i += LP_WIDTH)
+    {
+        vf a = v_sub(v_load(e + i), shift), t;
+        v_store(e + i, v_where_ge(a, lowest, exp_terms(v_where_ge(a, lowest, a, zero), magic, &t), zero));
+    }
+    const float with = lane_sum(e);
+    e[at % LP_GROUP / LP_LANES] = 0;
+    const float without = lane_sum(e);
     raw_sum rest = *raw;
-    rest.s = (raw->s - (double)with[lane - column]) + (double)without[lane - column];
+    rest.s = (raw->s - (double)with) + (double)without;
     if (rest.s >= 0x1p-20 * raw->s && rest.s >= NARROW_LEAST) {
         return block_scale(&rest);
     }

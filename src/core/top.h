@@ -195,6 +195,12 @@ LP_INLINE size_t list_place(const float *logit, const float *id, size_t k, float
         above = v_count_gt(above, a, v);
         reach = v_count_ge(reach, a, v);
     }
+    if (rest != 0 && k > LP_WIDTH) {
+        vf a = v_keep_bits(v_load(logit), (1U << rest % 32) - 1, v_set1(-__builtin_inff()));
+        above = v_count_gt(above, a, v);
+        reach = v_count_ge(reach, a, v);
+        rest = 0;
+    }
     size_t at = v_count_sum(above), ties = v_count_sum(reach);
     for (; rest > 0; rest--) {
         float other;
@@ -212,19 +218,33 @@ LP_INLINE size_t list_place(const float *logit, const float *id, size_t k, float
     return at;
 }
 
-/* Moves what lies from `at` on in an array of k one place on; the last falls off. Ids are moved as floats: bits are. All of the
- * array is written again, for how far to go cannot be predicted. */
+/* one bit each of the entries from i on that lie at or before `at` */
+LP_INLINE uint32_t list_before(size_t at, size_t i)
+{
+    return at >= i ? (uint32_t)((UINT64_C(2) << (at - i < 31 ? at - i : 31)) - 1) : 0;
+}
+
+LP_INLINE vf list_moved(const float *entry, size_t at, size_t i)
+{
+    return v_keep_bits(v_load(entry + i), list_before(at, i), v_load(entry + i - 1));
+}
+
+/* Moves what lies from `at` on in an array of k one place on; the last falls off, and entry `at` may be anything. Ids are moved
+ * as floats: bits are. All of the array is written again, for how far to go cannot be predicted. */
 LP_INLINE void list_shift(float *entry, size_t at, size_t k)
 {
-    size_t end = k;
-    for (; end > LP_WIDTH; end -= LP_WIDTH) {
-        size_t i = end - LP_WIDTH;
-        uint32_t stay = at >= i ? (uint32_t)((UINT64_C(2) << (at - i < 31 ? at - i : 31)) - 1) : 0;
-        v_store(entry + i, v_keep_bits(v_load(entry + i), stay, v_load(entry + i - 1)));
+    if (k <= LP_WIDTH) {
+        for (size_t end = k; end > at + 1; end--) {
+            memcpy(entry + end - 1, entry + end - 2, sizeof *entry);
+        }
+        return;
     }
-    for (; end > at + 1; end--) {
-        memcpy(entry + end - 1, entry + end - 2, sizeof *entry);
+    const vf last = list_moved(entry, at, k - LP_WIDTH); /* what the others leave, and some of theirs once more */
+    for (size_t i = (k - 1) / LP_WIDTH * LP_WIDTH + 1; i > LP_WIDTH;) {
+        i -= LP_WIDTH;
+        v_store(entry + i, list_moved(entry, at, i));
     }
+    v_store(entry + k - LP_WIDTH, last);
 }
 
 /* Few candidates straight into a short list, one by one: streams bring one or two with each chunk. Returns 0 where there are
