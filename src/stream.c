@@ -7,6 +7,9 @@
 #include "stream_state.h"
 #include <math.h>
 
+/* what a push is made of: calls would cost as much as some of these do */
+#define STREAM_INLINE static inline __attribute__((always_inline))
+
 size_t lp_stream_size(size_t k)
 {
     return k > (SIZE_MAX / 2 - LP_STREAM_SIZE(0)) / 8 - 8 ? 0 : LP_STREAM_SIZE(k);
@@ -79,7 +82,7 @@ typedef struct work {
 } work;
 
 /* 0 where the row was damaged, or the list's length. The entries can do no harm: merge, finish and check look at them. */
-static int work_begin(work *w, state *s)
+STREAM_INLINE int work_begin(work *w, state *s)
 {
     unsigned char *copy = (unsigned char *)&w->row;
     uint64_t sum = words_copy(copy, s->row, 0, ROW_HELD);
@@ -89,28 +92,28 @@ static int work_begin(work *w, state *s)
     }
     w->top = state_top(s, state_list(s), state_list(s) + (size_t)s->k * sizeof(float));
     w->last = w->top.limit_id;
-    scan job = {&w->row, s->k == 0 ? NULL : &w->top, 0, 0, 0, 0};
+    const scan job = {&w->row, s->k == 0 ? NULL : &w->top, 0, 0, 0, 0};
     w->job = job;
     return 1;
 }
 
-static void work_end(work *w, state *s)
+STREAM_INLINE void work_end(work *w, state *s)
 {
     const topk *now = &w->top;
     const uint32_t sorted = now->sorted ? STREAM_SORTED : 0;
-    const unsigned char *from = (const unsigned char *)&w->row;
-    enum { MARKS = offsetof(row, max) }; /* the block held, the flags: another one held has another id */
-    put_halves(&w->row.flags, w->row.flags,
-               0); /* wide_hint: written alone, it would be slow to read as part of the word */
-    if (memcmp(s->row + MARKS, from + MARKS, sizeof s->row - MARKS) != 0) {
+    unsigned char *from = (unsigned char *)&w->row;
+    enum { MARKS = offsetof(row, max) };            /* which block is held, by the id of its maximum, and the flags */
+    const uint64_t flags = halves(w->row.flags, 0); /* without wide_hint */
+    memcpy(from + MARKS + 8, &flags, sizeof flags);
+    if (((load_u64(s->row + MARKS) ^ load_u64(from + MARKS)) | (load_u64(s->row + MARKS + 8) ^ flags)) != 0) {
         w->held_sum = words_copy(s->row, from, ROW_HELD, ROW_WORDS);
     }
-    s->row_sum = w->held_sum + words_copy(s->row, from, 0, ROW_HELD);
+    put_word(s, &s->row_sum, SUM_OF(row_sum), w->held_sum + words_copy(s->row, from, 0, ROW_HELD));
     /* whatever comes into the list, without anything being driven out of it or into another place, changes one of these */
     if (now->n != s->top_n || sorted != (s->flags & STREAM_SORTED) || now->limit_id != w->last) {
-        put_halves(&s->ranges, s->ranges, (uint32_t)now->n);
-        put_halves(&s->flags, (s->flags & ~(uint32_t)STREAM_SORTED) | sorted, s->slots);
-        s->top_sum = top_sum(s);
+        put_lengths(s, s->ranges, (uint32_t)now->n);
+        put_counts(s, (s->flags & ~(uint32_t)STREAM_SORTED) | sorted, s->slots);
+        put_word(s, &s->top_sum, SUM_OF(top_sum), top_sum(s));
     }
 }
 
@@ -148,53 +151,47 @@ static uint64_t copy_logits(const kernels *kernel, unsigned char *slot, size_t a
     return sum;
 }
 
-/* the last slot, a new one where the logit at `end` is the first of its block */
-static size_t open_slot(state *s, int32_t end)
+/* n logits of one block, from `end` on, into its slot, a new one where none of the block has come; runs the slot where that
+ * makes it complete */
+static void append(work *w, state *s, const source *from, size_t n, int32_t end, int is_new)
 {
-    size_t offset = (size_t)(end % LP_BLOCK);
-    if (offset != 0 && s->ranges != 0) {
-        return s->slots - 1;
+    const size_t offset = (size_t)end % LP_BLOCK, slot = s->slots - !is_new;
+    unsigned char *logits = state_slot(s, slot);
+    if (is_new) {
+        memset(logits, 0, offset * sizeof(float));
+        put_counts(s, s->flags, s->slots + 1); /* the sum of one that is not in use is 0 */
     }
-    memset(state_slot(s, s->slots), 0, offset * sizeof(float));
-    put_halves(&s->flags, s->flags, s->slots + 1);
-    return s->slots - 1; /* its sum is 0, as of any that is not in use */
-}
-
-/* n logits of one block, from `end` on, into its slot; runs the slot where that makes it complete */
-static void append(work *w, state *s, const source *from, size_t n, int32_t end)
-{
-    size_t offset = (size_t)(end % LP_BLOCK), slot = open_slot(s, end);
-    uint64_t part = copy_logits(w->kernel, state_slot(s, slot), offset, from, n);
+    const uint64_t part = copy_logits(w->kernel, logits, offset, from, n);
     if (offset + n == LP_BLOCK && s->first_token <= end - (int32_t)offset) {
-        work_slot(w, state_slot(s, slot), LP_BLOCK, end / LP_BLOCK);
-        put_halves(&s->flags, s->flags, (uint32_t)slot);
-        s->slot_sum[slot] = 0;
+        work_slot(w, logits, LP_BLOCK, end / LP_BLOCK);
+        put_counts(s, s->flags, (uint32_t)slot);
+        put_slot_sum(s, slot, 0);
     } else {
-        s->slot_sum[slot] += part;
+        put_slot_sum(s, slot, s->slot_sum[slot] + part);
     }
 }
 
-/* all n logits of a chunk, from the id `end` on */
-static void take(work *w, state *s, const source *from, size_t n, int32_t end)
+/* all n logits of a chunk, from the id `end` on; is_first: the stream's first. The rest of a block, whole blocks, the beginning
+ * of one. */
+STREAM_INLINE void take(work *w, state *s, const source *from, size_t n, int32_t end, int is_first)
 {
-    for (size_t i = 0; i < n;) {
-        int32_t id = end + (int32_t)i;
-        size_t offset = (size_t)(id % LP_BLOCK), rest = n - i, piece = LP_BLOCK - offset;
-        source part = source_at(from, i);
-        if (offset == 0 && rest >= LP_BLOCK) {
-            piece = rest - rest % LP_BLOCK;
-            w->kernel->scan(&w->job, &part, piece, id);
-        } else {
-            piece = rest < piece ? rest : piece;
-            append(w, s, &part, piece, id);
-        }
-        /* so that the next slot is found to be a new one, or not */
-        put_halves(&s->range[0], (uint32_t)s->first_token, (uint32_t)(id + (int32_t)piece));
-        put_halves(&s->ranges, 1, s->top_n);
-        i += piece;
+    const size_t offset = (size_t)end % LP_BLOCK, room = LP_BLOCK - offset;
+    const size_t head = offset == 0 ? 0 : n < room ? n : room, tail = (n - head) % LP_BLOCK, whole = n - head - tail;
+    if (head != 0) {
+        append(w, s, from, head, end, is_first);
     }
+    if (whole != 0) {
+        const source blocks = source_at(from, head);
+        w->kernel->scan(&w->job, &blocks, whole, end + (int32_t)head);
+    }
+    if (tail != 0) {
+        const source rest = source_at(from, head + whole);
+        append(w, s, &rest, tail, end + (int32_t)(head + whole), 1);
+    }
+    put_range(s, s->first_token, end + (int32_t)n);
     if (s->token >= end && (size_t)(s->token - end) < n) {
-        s->token_logit = float_bits(logits_at(w->kernel, from, s->token - end));
+        const uint32_t logit = float_bits(logits_at(w->kernel, from, s->token - end));
+        put_word(s, &s->dtype, SUM_OF(dtype), halves((uint32_t)s->dtype, logit));
     }
 }
 
@@ -203,18 +200,25 @@ static uint32_t zero_bits(float x)
     return (float_bits(x) << 1) == 0 ? 0 : float_bits(x);
 }
 
-/* the form of the first logits is that of the stream; 0 where this one differs */
-static int form_fits(state *s, const source *from)
+static uint32_t form_flags(const source *from)
 {
-    uint32_t masked = from->allowed != NULL ? STREAM_MASKED : 0;
-    if (!(s->flags & STREAM_FORM)) {
-        s->flags |= STREAM_FORM | masked | (from->plain ? STREAM_PLAIN : 0);
-        s->dtype = from->dtype;
-        s->scale = float_bits(from->scale);
-        s->softcap = zero_bits(from->softcap);
-    }
-    return s->dtype == from->dtype && (s->flags & STREAM_MASKED) == masked && s->scale == float_bits(from->scale) &&
-           s->softcap == zero_bits(from->softcap);
+    return STREAM_FORM | (from->allowed != NULL ? STREAM_MASKED : 0) | (from->plain ? STREAM_PLAIN : 0);
+}
+
+/* the form of the first logits is that of the stream */
+static void form_set(state *s, const source *from)
+{
+    put_counts(s, s->flags | form_flags(from), s->slots);
+    put_word(s, &s->dtype, SUM_OF(dtype), halves((uint32_t)from->dtype, s->token_logit));
+    put_word(s, &s->scale, SUM_OF(scale), halves(float_bits(from->scale), zero_bits(from->softcap)));
+    put_lengths(s, 1, s->top_n);
+}
+
+static int form_fits(const state *s, const source *from)
+{
+    const uint32_t masked = form_flags(from) & STREAM_MASKED;
+    return !(s->flags & STREAM_FORM) || (s->dtype == from->dtype && (s->flags & STREAM_MASKED) == masked &&
+                                         s->scale == float_bits(from->scale) && s->softcap == zero_bits(from->softcap));
 }
 
 /* Whether ids and slots are as pushes leave them, so that what comes next has its place: sums that fit do not say so, for
@@ -230,21 +234,23 @@ static int push_holds(const state *s)
     return s->ranges == 0 ? s->slots == 0 : ids.begin == s->first_token && ids.begin < ids.end && s->slots == slots;
 }
 
-/* n logits of the stream's form */
-static lp_status push_source(state *s, const source *from, size_t n)
+/* n > 0 logits of the stream's form, from the id `end` on */
+static lp_status push_source(state *s, const source *from, size_t n, int32_t end)
 {
-    int32_t end = s->ranges == 0 ? s->first_token : s->range[0].end;
-    int reaches = n >= LP_BLOCK - (size_t)(end % LP_BLOCK); /* the end of a block, at least */
+    const int reaches = n >= LP_BLOCK - (size_t)end % LP_BLOCK; /* the end of a block, at least */
+    const int is_first = !(s->flags & STREAM_FORM);
     work w;
     w.kernel = dispatch();
     if (reaches && !work_begin(&w, s)) {
         return LP_ERR_STATE;
     }
-    take(&w, s, from, n, end);
+    if (is_first) {
+        form_set(s, from);
+    }
+    take(&w, s, from, n, end, is_first);
     if (reaches) {
         work_end(&w, s);
     }
-    head_close(s);
     return LP_OK;
 }
 
@@ -260,34 +266,46 @@ static inline int is_simple(const lp_logits *c)
            (c->stride == 0 || c->stride >= c->vocab) && c->data != NULL;
 }
 
-/* A few simple logits that complete no block and are not the token: nothing but a copy, and the sums brought up to date.
- * Of the state, what is used here is verified. Damage to the rest stays to be found, for `sum` only takes on differences.
- * Returns 0, with nothing changed, where there is more to do. */
-static inline int push_few(state *s, const lp_logits *chunk)
+/* Whether simple logits may come: more of them, after such. Of the state, what decides on that is verified, with the counts by
+ * which a place is found for them; damage to the rest stays to be found, for sums only take on differences. */
+static inline int simple_fits(const state *s)
 {
-    uint64_t counts = load_u64(&s->flags), range = load_u64(&s->range[0]), rest = s->hot - hot_sum(s, counts, range);
-    uint32_t end = (uint32_t)s->range[0].end, token = (uint32_t)s->token, flags = s->flags | STREAM_SORTED;
-    size_t n = chunk->vocab, offset = end % LP_BLOCK, slot = s->slots - 1U + (offset == 0);
-    if (flags != (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) || n >= LP_BLOCK - offset || n == 0 || token - end < n ||
-        rest != 0 || slot > 1) {
-        return 0;
-    }
+    const uint64_t counts = load_u64(&s->flags), range = load_u64(&s->range[0]);
+    const uint32_t flags = s->flags | STREAM_SORTED, is_open = (uint32_t)s->range[0].end % LP_BLOCK != 0;
+    return s->hot == hot_sum(s, counts, range) && flags == (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) &&
+           s->slots - is_open <= 1;
+}
+
+/* whether simple logits complete no block and are not the token */
+static inline int are_few(const state *s, size_t n)
+{
+    const uint32_t end = (uint32_t)s->range[0].end, token = (uint32_t)s->token;
+    return n < LP_BLOCK - end % LP_BLOCK && n != 0 && token - end >= n;
+}
+
+/* Such logits: nothing but a copy, and the sums brought up to date. whole: they are a cell. */
+STREAM_INLINE lp_status push_few(state *s, const lp_logits *chunk, int whole)
+{
+    const uint64_t range = load_u64(&s->range[0]);
+    const size_t n = chunk->vocab, offset = (uint32_t)s->range[0].end % LP_BLOCK;
+    const size_t slot = s->slots - 1U + (offset == 0), cell = offset / SLOT_CELL;
     unsigned char *to = state_slot(s, slot) + offset * sizeof(float);
-    uint64_t part = n == SLOT_CELL && offset % SLOT_CELL == 0
-                        ? cell_put(to, chunk->data) * stream_weight[offset / SLOT_CELL]
-                        : slot_put(to, chunk->data, offset, n);
+    const uint64_t part =
+        whole ? cell_put(to, chunk->data) * stream_weight[cell] : slot_put(to, chunk->data, offset, n);
     const uint64_t grown = range + halves(0, (uint32_t)n);
     s->slot_sum[slot] += part;
     memcpy(&s->range[0], &grown, sizeof grown);
     s->sum += part * stream_weight[SUM_SLOTS + slot] + (grown - range) * stream_weight[SUM_RANGES];
     s->hot += hot_range(grown) - hot_range(range);
     if (offset == 0) {
-        const uint64_t begun = counts + halves(0, 1);
-        memcpy(&s->flags, &begun, sizeof begun);
-        s->sum += (begun - counts) * stream_weight[SUM_COUNTS];
-        s->hot += hot_counts(begun) - hot_counts(counts);
+        put_counts(s, s->flags, s->slots + 1);
     }
-    return 1;
+    return LP_OK;
+}
+
+static __attribute__((noinline)) lp_status push_part(state *s, const lp_logits *chunk)
+{
+    return push_few(s, chunk, 0);
 }
 
 /* any chunk */
@@ -305,24 +323,30 @@ static lp_status push_any(state *s, const lp_logits *chunk)
     int32_t end = s->ranges == 0 ? s->first_token : s->range[0].end;
     source from = logits_row(chunk, 0);
     int fits = chunk->vocab <= (size_t)(INT32_MAX - end) && form_fits(s, &from);
-    return fits ? push_source(s, &from, chunk->vocab) : LP_ERR_ARG;
+    return fits ? push_source(s, &from, chunk->vocab, end) : LP_ERR_ARG;
 }
 
-static __attribute__((noinline)) lp_status push_many(state *s, const lp_logits *chunk, int simple)
+static __attribute__((noinline)) lp_status push_checked(state *s, const lp_logits *chunk)
 {
     if (s == NULL || chunk == NULL) {
         return LP_ERR_ARG;
     }
-    lp_status status;
-    uint32_t flags = s->flags | STREAM_SORTED;
-    fp_state fp = fp_enter();
-    if (simple && flags == (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) && push_holds(s) &&
-        chunk->vocab <= (size_t)(INT32_MAX - s->range[0].end)) {
-        const source from = plain_source(chunk->data);
-        status = push_source(s, &from, chunk->vocab);
-    } else {
-        status = push_any(s, chunk);
+    const fp_state fp = fp_enter();
+    const lp_status status = push_any(s, chunk);
+    fp_leave(fp);
+    return status;
+}
+
+static __attribute__((noinline)) lp_status push_simple(state *s, const lp_logits *chunk)
+{
+    const int32_t end = s->range[0].end;
+    const size_t n = chunk->vocab;
+    if (end < 0 || n == 0 || n > (size_t)(INT32_MAX - end)) {
+        return push_checked(s, chunk);
     }
+    const fp_state fp = fp_enter();
+    const source from = plain_source(chunk->data);
+    const lp_status status = push_source(s, &from, n, end);
     fp_leave(fp);
     return status;
 }
@@ -330,8 +354,15 @@ static __attribute__((noinline)) lp_status push_many(state *s, const lp_logits *
 lp_status lp_stream_push(lp_stream *stream, const lp_logits *chunk)
 {
     state *s = (state *)stream;
-    int simple = s != NULL && chunk != NULL && is_simple(chunk);
-    return simple && push_few(s, chunk) ? LP_OK : push_many(s, chunk, simple);
+    if (s == NULL || chunk == NULL || !is_simple(chunk) || !simple_fits(s)) {
+        return push_checked(s, chunk);
+    }
+    if (!are_few(s, chunk->vocab)) {
+        return push_simple(s, chunk);
+    }
+    const int whole = chunk->vocab == SLOT_CELL && (uint32_t)s->range[0].end % SLOT_CELL == 0;
+    /* the usual one without a call, and so without registers to be saved */
+    return whole ? push_few(s, chunk, 1) : push_part(s, chunk);
 }
 
 /* ---- merge ---------------------------------------------------------------------------------------------------------- */

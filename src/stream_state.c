@@ -103,19 +103,6 @@ uint64_t slot_part(const unsigned char *logits, size_t at, size_t n)
 }
 _Static_assert(LP_BLOCK / SLOT_CELL <= STREAM_WEIGHTS, "one weight for each cell of a slot");
 
-topk state_top(const state *s, unsigned char *logit, unsigned char *id)
-{
-    topk t;
-    topk_init(&t, logit, id, (size_t)s->k);
-    t.n = s->top_n;
-    t.sorted = (s->flags & STREAM_SORTED) != 0;
-    if (t.n != 0 && t.n == t.k) {
-        memcpy(&t.limit, logit + (t.k - 1) * sizeof(float), sizeof t.limit);
-        memcpy(&t.limit_id, id + (t.k - 1) * sizeof(int32_t), sizeof t.limit_id);
-    }
-    return t;
-}
-
 size_t partial_blocks(const id_range *range, size_t ranges, int32_t *block, size_t most)
 {
     size_t n = 0;
@@ -156,8 +143,12 @@ size_t state_used(const state *s, const coverage *c)
 static int all_zero(const void *bytes, size_t n)
 {
     const unsigned char *p = bytes;
-    unsigned char any = 0;
-    for (size_t i = 0; i < n; i++) {
+    uint64_t any = 0;
+    size_t i = 0;
+    for (; i + sizeof any <= n; i += sizeof any) {
+        any |= load_u64(p + i);
+    }
+    for (; i < n; i++) {
         any |= p[i];
     }
     return any == 0;
@@ -209,12 +200,20 @@ static int token_holds(const state *s, const coverage *c)
     return s->token >= -1 && (here || s->token_logit == 0);
 }
 
+/* the ids of a range that lie in blocks that it covers whole; begin >= end: none */
+static id_range range_complete(id_range r)
+{
+    const int32_t before = (r.begin - 1) / LP_BLOCK + (r.begin > 0); /* blocks that begin before it */
+    const id_range whole = {before > INT32_MAX / LP_BLOCK ? INT32_MAX : before * LP_BLOCK, r.end / LP_BLOCK * LP_BLOCK};
+    return whole;
+}
+
 /* whether an id lies in a block that is complete, and so in the row and, may be, in the list */
 static int is_complete(const coverage *c, int32_t id)
 {
     for (size_t i = 0; i < c->ranges; i++) {
-        id_range part = range_in_block(c->range[i], id / LP_BLOCK);
-        if (id >= 0 && part.begin == 0 && part.end == LP_BLOCK) {
+        const id_range whole = range_complete(c->range[i]);
+        if (id >= whole.begin && id < whole.end) {
             return 1;
         }
     }
@@ -225,8 +224,8 @@ static int64_t complete_blocks(const coverage *c)
 {
     int64_t n = 0;
     for (size_t i = 0; i < c->ranges; i++) {
-        int64_t first = ((int64_t)c->range[i].begin + LP_BLOCK - 1) / LP_BLOCK, end = c->range[i].end / LP_BLOCK;
-        n += end > first ? end - first : 0;
+        const id_range whole = range_complete(c->range[i]);
+        n += whole.begin < whole.end ? (whole.end - whole.begin) / LP_BLOCK : 0;
     }
     return n;
 }

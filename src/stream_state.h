@@ -55,7 +55,8 @@ _Static_assert(sizeof(state) == 512 && sizeof(row) == 160 && sizeof(block_sum) =
 #define STREAM_LAYOUT 1U
 /* the words of `sum`, in this order */
 enum { SUM_FROM = offsetof(state, first_token) / 8, SUM_TO = offsetof(state, sum) / 8, SUM_RANGES = SUM_TO - SUM_FROM };
-enum { SUM_COUNTS = offsetof(state, flags) / 8 - SUM_FROM, SUM_SLOTS = SUM_RANGES + LP_STREAM_RANGES };
+enum { SUM_SLOTS = SUM_RANGES + LP_STREAM_RANGES };
+#define SUM_OF(member) (offsetof(state, member) / 8 - SUM_FROM)
 
 /* The weights of sums: powers of an odd number, so that a change of one word by d changes the sum by d times something odd. */
 enum { STREAM_WEIGHTS = 64 };
@@ -99,13 +100,6 @@ static inline uint64_t halves(uint32_t first, uint32_t second)
 #endif
 }
 
-/* Writes two fields whole: written by halves, the word would be slow to read back for the sums. */
-static inline void put_halves(void *to, uint32_t first, uint32_t second)
-{
-    const uint64_t word = halves(first, second);
-    memcpy(to, &word, sizeof word);
-}
-
 static inline uint64_t hot_counts(uint64_t counts)
 {
     return rotate(counts, 31);
@@ -122,11 +116,43 @@ static inline uint64_t hot_sum(const state *s, uint64_t counts, uint64_t range)
     return s->k + rotate(load_u64(&s->first_token), 17) + hot_counts(counts) + hot_range(range);
 }
 
-/* brings the head's sums up to date */
+/* the head's sums, of all that they are of */
 static inline void head_close(state *s)
 {
     s->sum = head_sum(s);
     s->hot = hot_sum(s, load_u64(&s->flags), load_u64(&s->range[0]));
+}
+
+/* Writes the word of the head that is `place` in its sum, and carries the difference into that. Whole words, also where one half
+ * changes: written by halves, they would be slow to read. */
+static inline void put_word(state *s, void *at, size_t place, uint64_t now)
+{
+    s->sum += (now - load_u64(at)) * stream_weight[place];
+    memcpy(at, &now, sizeof now);
+}
+
+static inline void put_counts(state *s, uint32_t flags, uint32_t slots)
+{
+    const uint64_t was = load_u64(&s->flags), now = halves(flags, slots);
+    put_word(s, &s->flags, SUM_OF(flags), now);
+    s->hot += hot_counts(now) - hot_counts(was);
+}
+
+static inline void put_lengths(state *s, uint32_t ranges, uint32_t top_n)
+{
+    put_word(s, &s->ranges, SUM_OF(ranges), halves(ranges, top_n));
+}
+
+static inline void put_range(state *s, int32_t begin, int32_t end)
+{
+    const uint64_t was = load_u64(&s->range[0]), now = halves((uint32_t)begin, (uint32_t)end);
+    put_word(s, &s->range[0], SUM_RANGES, now);
+    s->hot += hot_range(now) - hot_range(was);
+}
+
+static inline void put_slot_sum(state *s, size_t slot, uint64_t now)
+{
+    put_word(s, &s->slot_sum[slot], SUM_SLOTS + slot, now);
 }
 
 /* Whether the head is what this library wrote: then its counts are within their bounds. What comes before first_token has
@@ -178,7 +204,8 @@ static inline uint64_t cell_put(unsigned char *to, const unsigned char *from)
 }
 
 /* Copies words first .. end - 1, one by one, for they were written one by one; returns their part of a sum of up to 64. */
-static inline uint64_t words_copy(unsigned char *to, const unsigned char *from, size_t first, size_t end)
+static inline __attribute__((always_inline)) uint64_t words_copy(unsigned char *to, const unsigned char *from,
+                                                                 size_t first, size_t end)
 {
     uint64_t sum = 0;
     _Pragma("GCC unroll 10") for (size_t i = first; i < end; i++)
@@ -209,7 +236,18 @@ static inline const unsigned char *state_list_read(const state *s)
 }
 
 /* the list as the kernels take it, its entries at logit and id: in the state, or a copy */
-topk state_top(const state *s, unsigned char *logit, unsigned char *id);
+static inline topk state_top(const state *s, unsigned char *logit, unsigned char *id)
+{
+    topk t;
+    topk_init(&t, logit, id, (size_t)s->k);
+    t.n = s->top_n;
+    t.sorted = (s->flags & STREAM_SORTED) != 0;
+    if (t.n != 0 && t.n == t.k) {
+        memcpy(&t.limit, logit + (t.k - 1) * sizeof(float), sizeof t.limit);
+        memcpy(&t.limit_id, id + (t.k - 1) * sizeof(int32_t), sizeof t.limit_id);
+    }
+    return t;
+}
 
 /* The blocks that the ranges, sorted and apart, cover in part: at most `most`, returns their number or more than `most`. */
 size_t partial_blocks(const id_range *range, size_t ranges, int32_t *block, size_t most);

@@ -142,6 +142,42 @@ LP_INLINE float v_min_lanes(vf x)
     a = _mm_min_ps(a, _mm_movehl_ps(a, a));
     return _mm_cvtss_f32(_mm_min_ss(a, _mm_movehdup_ps(a)));
 }
+LP_INLINE __m256i first_lanes(size_t n)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n < LP_WIDTH ? (int)n : LP_WIDTH), lane);
+}
+/* the first n lanes from memory, the others from `other`; n may be more than there are */
+LP_INLINE vf v_load_first(const float *p, size_t n, vf other)
+{
+    const __m256i first = first_lanes(n);
+    return _mm256_blendv_ps(other, _mm256_maskload_ps(p, first), _mm256_castsi256_ps(first));
+}
+LP_INLINE void v_store_first(float *p, vf x, size_t n)
+{
+    if (n >= LP_WIDTH) {
+        v_store(p, x);
+        return;
+    }
+    float lane[LP_WIDTH]; /* storing under a mask takes Zen 3 dozens of operations */
+    v_store(lane, x);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(p + i, lane + i, sizeof *p);
+    }
+}
+/* x one lane on, and into the first the last of `before` */
+LP_INLINE vf v_shift_in(vf before, vf x)
+{
+    const __m256i low = _mm256_castps_si256(_mm256_permute2f128_ps(before, x, 0x21));
+    return _mm256_castsi256_ps(_mm256_alignr_epi8(_mm256_castps_si256(x), low, 12));
+}
+/* where (x, id) is ahead of (y, other) in a list: larger, or equal with a lower id */
+LP_INLINE vf v_where_ahead(vf x, vf id, vf y, vf other, vf yes, vf no)
+{
+    const vf lower = _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_castps_si256(other), _mm256_castps_si256(id)));
+    const vf equal = _mm256_and_ps(_mm256_cmp_ps(x, y, _CMP_EQ_OQ), lower);
+    return _mm256_blendv_ps(no, yes, _mm256_or_ps(_mm256_cmp_ps(x, y, _CMP_GT_OQ), equal));
+}
 LP_INLINE vf v_load_bf16(const uint16_t *p)
 {
     /* all eight to both halves of the register, which the load does, then each into the upper half of its lane */

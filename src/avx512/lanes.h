@@ -146,6 +146,35 @@ LP_INLINE float v_min_lanes(vf a)
 {
     return _mm512_reduce_min_ps(a);
 }
+/* the first n lanes from memory, the others from `other`; n may be more than there are */
+LP_INLINE __mmask16 first_lanes(size_t n)
+{
+    return (__mmask16)(n < LP_WIDTH ? (1U << n) - 1 : 0xFFFF);
+}
+LP_INLINE vf v_load_first(const float *p, size_t n, vf other)
+{
+    return _mm512_mask_loadu_ps(other, first_lanes(n), p);
+}
+LP_INLINE void v_store_first(float *p, vf x, size_t n)
+{
+    if (n >= LP_WIDTH) {
+        v_store(p, x); /* what is written under a mask cannot be read again until it has reached the cache */
+    } else {
+        _mm512_mask_storeu_ps(p, first_lanes(n), x);
+    }
+}
+/* x one lane on, and into the first the last of `before` */
+LP_INLINE vf v_shift_in(vf before, vf x)
+{
+    return _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(x), _mm512_castps_si512(before), LP_WIDTH - 1));
+}
+/* where (x, id) is ahead of (y, other) in a list: larger, or equal with a lower id */
+LP_INLINE vf v_where_ahead(vf x, vf id, vf y, vf other, vf yes, vf no)
+{
+    __mmask16 equal = _mm512_cmp_ps_mask(x, y, _CMP_EQ_OQ);
+    __mmask16 lower = _mm512_mask_cmplt_epi32_mask(equal, _mm512_castps_si512(id), _mm512_castps_si512(other));
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_GT_OQ) | lower, no, yes);
+}
 LP_INLINE vf v_load_bf16(const uint16_t *p)
 {
     /* into the upper half of each lane, zeros below it: one operation where extending and shifting are two */

@@ -490,7 +490,7 @@ static block_sum block_rest(const block_groups *g, size_t at, const raw_sum *raw
 {
     /* In double, the one lane sum that has the maximum is exchanged for that of its seven others; good as long as what
      * remains is not lost in the rounding of the whole: 2^-50 of it against the 2^-20 demanded. */
-    enum { ROOM = LP_WIDTH > LP_SETS ? LP_WIDTH : LP_SETS };
+    enum { ROOM = (int)LP_WIDTH > (int)LP_SETS ? (int)LP_WIDTH : (int)LP_SETS };
     size_t holder = at / LP_GROUP;
     const vf shift = v_set1(raw->ref.shift), lowest = v_set1(raw->ref.lowest), magic = v_set1(raw->ref.magic);
     const vf zero = v_set1(0);

@@ -8,7 +8,8 @@
 enum {
     TOP_BUFFER = 1024,           /* candidates that wait to be sorted */
     TOP_SELECT = TOP_BUFFER / 4, /* up to this k, all but the k best of them are dropped when there are too many */
-    TOP_SHORT = 64,              /* a list that candidates are inserted into, if there are few */
+    TOP_INSERT = 16,             /* so few are inserted into a list that is in order */
+    LIST_VECTORS = 8,            /* ... and of up to so many vectors */
     TOP_FEW = 16,                /* too few to be worth dropping before the last sort */
     TOP_ORDER = 16 * LP_WIDTH < 128 ? 16 * LP_WIDTH : 128 /* up to which candidates are ordered by counting */
 };
@@ -184,91 +185,76 @@ static __attribute__((noinline)) void candidates_sort(candidates *c)
     }
 }
 
-/* where a candidate belongs in a list of k that is in order: how many of its entries come before */
-LP_INLINE size_t list_place(const float *logit, const float *id, size_t k, float x, int32_t own)
+/* The candidates into a list that is in order, which registers hold meanwhile: each entry either stays, or takes the candidate,
+ * or takes the entry before it. Nothing depends on where that is, so nothing is predicted, stored or read again. Ids are moved as
+ * floats: bits are. */
+LP_INLINE void list_insert(topk *t, const candidates *c, int vectors)
 {
-    const vf v = v_set1(x);
-    vu above = v_bits_zero(), reach = v_bits_zero();
-    size_t rest = k;
-    for (; rest >= LP_WIDTH; rest -= LP_WIDTH) {
-        vf a = v_load(logit + rest - LP_WIDTH);
-        above = v_count_gt(above, a, v);
-        reach = v_count_ge(reach, a, v);
+    const size_t k = t->k, n = t->n + c->n < k ? t->n + c->n : k;
+    const vf absent = v_set1(-__builtin_inff()), first = v_set1(__builtin_inff());
+    float *logit = (float *)(void *)t->logit, *id = (float *)(void *)t->id; /* at any byte */
+    vf x[LIST_VECTORS], name[LIST_VECTORS];
+    LP_UNROLL for (int v = 0; v < vectors; v++)
+    {
+        const size_t at = (size_t)v * LP_WIDTH, there = t->n > at ? t->n - at : 0;
+        x[v] = v_load_first(logit + at, there, absent);
+        name[v] = v_load_first(id + at, there, absent);
     }
-    if (rest != 0 && k > LP_WIDTH) {
-        vf a = v_keep_bits(v_load(logit), (1U << rest % 32) - 1, v_set1(-__builtin_inff()));
-        above = v_count_gt(above, a, v);
-        reach = v_count_ge(reach, a, v);
-        rest = 0;
-    }
-    size_t at = v_count_sum(above), ties = v_count_sum(reach);
-    for (; rest > 0; rest--) {
-        float other;
-        memcpy(&other, logit + rest - 1, sizeof other);
-        at += other > x;
-        ties += other >= x;
-    }
-    for (; at < ties; at++) {
-        int32_t other;
-        memcpy(&other, id + at, sizeof other);
-        if (other > own) {
-            break;
+    for (size_t i = 0; i < c->n; i++) {
+        const vf own = v_set1(c->x[i] + 0.0F), own_name = v_set1(bits_float((uint32_t)c->id[i]));
+        LP_UNROLL for (int v = vectors - 1; v >= 0; v--)
+        {
+            const vf before = v_shift_in(v == 0 ? first : x[v - 1], x[v]);
+            const vf name_before = v_shift_in(v == 0 ? first : name[v - 1], name[v]);
+            const vf moved = v_where_ahead(before, name_before, own, own_name, own, before);
+            const vf name_moved = v_where_ahead(before, name_before, own, own_name, own_name, name_before);
+            const vf stays = x[v];
+            x[v] = v_where_ahead(stays, name[v], own, own_name, stays, moved);
+            name[v] = v_where_ahead(stays, name[v], own, own_name, name[v], name_moved);
         }
     }
-    return at;
-}
-
-/* one bit each of the entries from i on that lie at or before `at` */
-LP_INLINE uint32_t list_before(size_t at, size_t i)
-{
-    return at >= i ? (uint32_t)((UINT64_C(2) << (at - i < 31 ? at - i : 31)) - 1) : 0;
-}
-
-LP_INLINE vf list_moved(const float *entry, size_t at, size_t i)
-{
-    return v_keep_bits(v_load(entry + i), list_before(at, i), v_load(entry + i - 1));
-}
-
-/* Moves what lies from `at` on in an array of k one place on; the last falls off, and entry `at` may be anything. Ids are moved
- * as floats: bits are. All of the array is written again, for how far to go cannot be predicted. */
-LP_INLINE void list_shift(float *entry, size_t at, size_t k)
-{
-    if (k <= LP_WIDTH) {
-        for (size_t end = k; end > at + 1; end--) {
-            memcpy(entry + end - 1, entry + end - 2, sizeof *entry);
+    LP_UNROLL for (int v = 0; v < vectors; v++)
+    {
+        const size_t at = (size_t)v * LP_WIDTH, there = n > at ? n - at : 0;
+        v_store_first(logit + at, x[v], there);
+        v_store_first(id + at, name[v], there);
+        if (there != 0 && there <= LP_WIDTH) {
+            float last[LP_WIDTH], last_name[LP_WIDTH];
+            v_store(last, x[v]);
+            v_store(last_name, name[v]);
+            t->limit = n == k ? last[there - 1] : t->limit;
+            t->limit_id = n == k ? (int32_t)float_bits(last_name[there - 1]) : t->limit_id;
         }
-        return;
     }
-    const vf last = list_moved(entry, at, k - LP_WIDTH); /* what the others leave, and some of theirs once more */
-    for (size_t i = (k - 1) / LP_WIDTH * LP_WIDTH + 1; i > LP_WIDTH;) {
-        i -= LP_WIDTH;
-        v_store(entry + i, list_moved(entry, at, i));
-    }
-    v_store(entry + k - LP_WIDTH, last);
+    t->n = n;
 }
 
-/* Few candidates straight into a short list, one by one: streams bring one or two with each chunk. Returns 0 where there are
- * more, or the list is not short, full and in order. */
-static int candidates_insert(candidates *c)
+/* Few candidates straight into a short list: streams bring some with each chunk. Returns 0 where there are more, or the list is
+ * not short, or not in order, or begins and will not be full: what topk_offer only appends is the same on every ISA. */
+static __attribute__((noinline)) int candidates_insert(candidates *c)
 {
     topk *t = c->list;
-    size_t k = t->k;
-    if (c->n > TOP_FEW / 4 || k > TOP_SHORT || t->n < k || !t->sorted || k == 0) {
+    const size_t vectors = (t->k + LP_WIDTH - 1) / LP_WIDTH;
+    const int begins = t->n == 0 && c->n < t->k;
+    if (c->n > TOP_INSERT || vectors > LIST_VECTORS || !t->sorted || begins || t->k == 0) {
         return 0;
     }
-    float *logit = (float *)(void *)t->logit, *id = (float *)(void *)t->id; /* at any byte */
-    for (size_t i = 0; i < c->n; i++) {
-        const float x = c->x[i] + 0.0F;
-        size_t at = list_place(logit, id, k, x, c->id[i]);
-        if (at < k) {
-            list_shift(logit, at, k);
-            list_shift(id, at, k);
-            memcpy(logit + at, &x, sizeof x);
-            memcpy(id + at, &c->id[i], sizeof *c->id);
-        }
+    switch (vectors) {
+    case 1:
+        list_insert(t, c, 1);
+        break;
+    case 2:
+        list_insert(t, c, 2);
+        break;
+    case 3:
+        list_insert(t, c, 3);
+        break;
+    case 4:
+        list_insert(t, c, 4);
+        break;
+    default:
+        list_insert(t, c, LIST_VECTORS);
     }
-    memcpy(&t->limit, logit + k - 1, sizeof t->limit);
-    memcpy(&t->limit_id, id + k - 1, sizeof t->limit_id);
     return 1;
 }
 

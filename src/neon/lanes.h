@@ -164,6 +164,42 @@ LP_INLINE float v_min_lanes(vf a)
 {
     return vminnmvq_f32(a);
 }
+/* the first n lanes from memory, the others from `other`; n may be more than there are */
+LP_INLINE vf v_load_first(const float *p, size_t n, vf other)
+{
+    if (n >= LP_WIDTH) {
+        return v_load(p);
+    }
+    float lane[LP_WIDTH];
+    v_store(lane, other);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(lane + i, p + i, sizeof *p);
+    }
+    return v_load(lane);
+}
+LP_INLINE void v_store_first(float *p, vf x, size_t n)
+{
+    if (n >= LP_WIDTH) {
+        v_store(p, x);
+        return;
+    }
+    float lane[LP_WIDTH];
+    v_store(lane, x);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(p + i, lane + i, sizeof *p);
+    }
+}
+/* x one lane on, and into the first the last of `before` */
+LP_INLINE vf v_shift_in(vf before, vf x)
+{
+    return vextq_f32(before, x, LP_WIDTH - 1);
+}
+/* where (x, id) is ahead of (y, other) in a list: larger, or equal with a lower id */
+LP_INLINE vf v_where_ahead(vf x, vf id, vf y, vf other, vf yes, vf no)
+{
+    const uint32x4_t lower = vcgtq_s32(vreinterpretq_s32_f32(other), vreinterpretq_s32_f32(id));
+    return vbslq_f32(vorrq_u32(vcgtq_f32(x, y), vandq_u32(vceqq_f32(x, y), lower)), yes, no);
+}
 LP_INLINE vf v_load_bf16(const uint16_t *p)
 {
     return vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8((const uint8_t *)p)), 16));
