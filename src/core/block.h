@@ -130,10 +130,14 @@ LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m,
                     v_prefetch_far(far.at + (size_t)(2 * c + 1) * far.line);
                 }
             } else if (c * LP_WIDTH % 16 == 0) { /* once a cache line of f32 */
-                size_t line = (size_t)(4 * p + c * LP_WIDTH / 16);
-                v_prefetch(near.at + line * near.line);
-                v_prefetch(near.at + (line + 2) * near.line);
-                if (c == 0) { /* one line of four: it sets the CPU's own prefetchers going, which bring the others */
+                const size_t line = (size_t)(4 * p + c * LP_WIDTH / 16);
+                const int narrow = from.line < 64; /* two of its steps are one line, which is enough to ask for once */
+                if (c == 0 || !narrow) {
+                    v_prefetch(near.at + line * near.line);
+                    v_prefetch(near.at + (line + 2) * near.line);
+                }
+                /* one line of four: it sets the CPU's own prefetchers going, which bring the others */
+                if (c == 0 && (p % 2 == 0 || !narrow)) {
                     v_prefetch_far(far.at + line * far.line / 256 * 256);
                 }
             }
