@@ -298,15 +298,12 @@ static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, con
         }
     }
     picks p;
-    if (pick_bits(&p, words, whole) > PICKS) {
+    const unsigned char *data = from->data + offset * width;
+    const int plain = source_unmasked(from).plain;
+    if (pick_bits(&p, words, whole, plain ? (const float *)(const void *)data : NULL) > PICKS) {
         return ALLOWS_SOME;
     }
-    const unsigned char *data = from->data + offset * width;
-    if (source_unmasked(from).plain) {
-        for (size_t i = 0; i < p.n; i++) {
-            memcpy(p.x + i, data + p.at[i] * sizeof(float), sizeof(float));
-        }
-    } else {
+    if (!plain) {
         pick_prepared(&p, from, data);
     }
     scan_picks(job, st, &p, offset, n, first);

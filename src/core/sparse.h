@@ -34,8 +34,9 @@ LP_INLINE uint64_t present_mask(const float *x)
 }
 
 /* The set bits of n / 64 words, in order, and how many there are; only that where they are more than PICKS. Which words have
- * any is found without branches, and most that have any have one: a loop over every word would mispredict at each. */
-LP_INLINE size_t pick_bits(picks *p, const uint64_t *word, size_t n)
+ * any is found without branches, and most that have any have one: a loop over every word would mispredict at each. The elements
+ * at x, if that is given, are taken along: a loop of their own would mispredict its end. */
+LP_INLINE size_t pick_bits(picks *p, const uint64_t *word, size_t n, const float *x)
 {
     uint16_t some[LP_BLOCK_SIZE / 64 + 1];
     size_t words = 0, count = 0;
@@ -50,8 +51,13 @@ LP_INLINE size_t pick_bits(picks *p, const uint64_t *word, size_t n)
     }
     for (size_t i = 0; i < words; i++) {
         uint64_t mask = word[some[i]];
+        const size_t first = (size_t)some[i] * 64;
         do {
-            p->at[p->n++] = (uint16_t)((unsigned)some[i] * 64U + (unsigned)__builtin_ctzll(mask));
+            const size_t at = first + (size_t)__builtin_ctzll(mask);
+            if (x != NULL) {
+                memcpy(p->x + p->n, x + at, sizeof *x);
+            }
+            p->at[p->n++] = (uint16_t)at;
             mask &= mask - 1;
         } while (mask != 0);
     }
@@ -66,7 +72,7 @@ static size_t pick_block(picks *p, const block_groups *g)
     for (size_t i = 0; i < n; i += 64) {
         word[i / 64] = present_mask(g->at[i / LP_GROUP] + i % LP_GROUP);
     }
-    size_t count = pick_bits(p, word, n);
+    size_t count = pick_bits(p, word, n, NULL);
     for (size_t i = 0; i < p->n; i++) {
         memcpy(p->x + i, g->at[p->at[i] / LP_GROUP] + p->at[i] % LP_GROUP, sizeof *p->x);
     }
@@ -129,8 +135,11 @@ static void sparse_sum(picks *p, const reference *ref, raw_sum *raw, int entropy
 static int block_sparse(row *r, picks *p, raw_sum *raw)
 {
     const float inf = __builtin_inff();
-    for (size_t i = p->n; i % LP_LANES != 0 || i == 0; i++) {
-        p->x[i] = p->n != 0 ? p->x[0] : -inf; /* whole vectors; what is added changes neither maximum nor minimum */
+    const vf more =
+        v_set1(p->n != 0 ? p->x[0] : -inf); /* whole vectors; what is added changes neither maximum nor minimum */
+    LP_UNROLL for (int i = 0; i < LP_LANES; i += LP_WIDTH)
+    {
+        v_store(p->x + p->n + i, more);
     }
     extent all = block_extent(p->x, p->n == 0 ? LP_LANES : (p->n + LP_LANES - 1) / LP_LANES * LP_LANES);
     float max = all.max, min = all.min;
