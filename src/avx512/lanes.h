@@ -181,7 +181,9 @@ LP_INLINE vf v_load_bf16(const uint16_t *p)
     static const uint16_t place[32] = {0, 0, 0, 1, 0, 2,  0, 3,  0, 4,  0, 5,  0, 6,  0, 7,
                                        0, 8, 0, 9, 0, 10, 0, 11, 0, 12, 0, 13, 0, 14, 0, 15};
     __m512i half = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(const void *)p));
-    return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xAAAAAAAA, _mm512_loadu_si512(place), half));
+    __mmask32 upper = 0xAAAAAAAA;
+    __asm__("" : "+k"(upper)); /* clang, which knows the mask, makes two operations of this again */
+    return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(upper, _mm512_loadu_si512(place), half));
 }
 LP_INLINE vf v_load_f16(const uint16_t *p)
 {

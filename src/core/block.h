@@ -15,9 +15,9 @@
 #include "core/exp.h"
 #include "row.h"
 
-/* how many elements ahead of the one at work to prefetch: into the first-level cache, past the block being looked at twice,
- * and from memory into the second */
-enum { LP_PREFETCH = 2560, LP_PREFETCH_FAR = 16384 };
+/* how far ahead of the element at work to prefetch: elements, into the first-level cache, past the block being looked at twice;
+ * bytes, from memory into the second */
+enum { LP_PREFETCH = 2560, LP_PREFETCH_FAR = 65536 };
 
 /* Where the logits of a group come from, and in what steps of bytes 16 of them lie there. A block that was widened into a
  * buffer is followed by others of its source: between the exponentials of this one is the time to fetch them. */
@@ -113,7 +113,7 @@ LP_INLINE vf pairs_sum(const vf pair[4])
 LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m, vf magic, vf *peak, vu *bits,
                           int entropy)
 {
-    const origin near = origin_ahead(from, LP_PREFETCH), far = origin_ahead(from, LP_PREFETCH_FAR);
+    const origin near = origin_ahead(from, LP_PREFETCH), far = {from.at + LP_PREFETCH_FAR, from.line};
     LP_UNROLL_COLUMNS for (int c = 0; c < LP_COLUMNS; c++)
     {
         vf pair[4], pair_q[4];
