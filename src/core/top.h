@@ -149,18 +149,16 @@ static void candidates_select(candidates *c)
  * as those of a sort do. Ties go to the next place in the order of their ids. */
 static void candidates_order(candidates *c, uint64_t *key)
 {
-    for (size_t i = c->n; i % LP_WIDTH != 0; i++) {
+    for (size_t i = c->n; i % LP_LANES != 0; i++) {
         c->x[i] = -__builtin_inff();
     }
     memset(key, 0, c->n * sizeof *key);
     for (size_t i = 0; i < c->n; i++) {
-        const vf x = v_set1(c->x[i]);
-        vu count = v_bits_zero();
-        for (size_t j = 0; j < c->n; j += LP_WIDTH) {
-            count = v_count_gt(count, v_load(c->x + j), x);
+        size_t at = 0;
+        for (size_t j = 0; j < c->n; j += LP_LANES) {
+            at += (size_t)__builtin_popcount(set_mask(c->x + j, c->x[i], 1));
         }
         uint64_t own = topk_key(c->x[i], c->id[i]);
-        size_t at = v_count_sum(count);
         for (; key[at] != 0; at++) {
             uint64_t there = key[at];
             key[at] = there > own ? there : own;

@@ -135,6 +135,27 @@ LP_INLINE uint32_t v_mask_gt(vf a, vf b)
 {
     return mask_of(vcgtq_f32(a, b));
 }
+/* 32 comparisons narrowed to a byte each, and these to bits by adding up neighbours */
+#define LP_OWN_SET_MASK
+LP_INLINE uint32_t set_mask(const float *x, float limit, int strict)
+{
+    const uint8x16_t bit = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const vf l = v_set1(limit);
+    uint16x8_t half[4];
+    LP_UNROLL for (size_t i = 0; i < 4; i++)
+    {
+        const vf a = v_load(x + 2 * i * LP_WIDTH), b = v_load(x + (2 * i + 1) * LP_WIDTH);
+        const uint32x4_t low = strict ? vcgtq_f32(a, l) : vcgeq_f32(a, l);
+        const uint32x4_t high = strict ? vcgtq_f32(b, l) : vcgeq_f32(b, l);
+        half[i] = vuzp1q_u16(vreinterpretq_u16_u32(low), vreinterpretq_u16_u32(high));
+    }
+    const uint8x16_t low = vuzp1q_u8(vreinterpretq_u8_u16(half[0]), vreinterpretq_u8_u16(half[1]));
+    const uint8x16_t high = vuzp1q_u8(vreinterpretq_u8_u16(half[2]), vreinterpretq_u8_u16(half[3]));
+    uint8x16_t sum = vpaddq_u8(vandq_u8(low, bit), vandq_u8(high, bit));
+    sum = vpaddq_u8(sum, sum);
+    sum = vpaddq_u8(sum, sum);
+    return vgetq_lane_u32(vreinterpretq_u32_u8(sum), 0);
+}
 /* above, or NaN */
 LP_INLINE uint32_t v_mask_not_le(vf a, vf b)
 {
