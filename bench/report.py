@@ -143,14 +143,15 @@ def headline(cases):
     return lines
 
 
-def markdown(result, cases, base):
+def markdown(result, cases, base, drawn):
     context = result["context"]
     lines = [f"# {context['cpu_model']}, {context['date'][:10]}", "",
              f"{context['compiler']}, logprob {context['logprob_version']}, one pinned core. Made by `sh bench/run.sh`.",
              "Warm: one row again and again. Cold: 64 rows at a time from a ring larger than the caches. Times are per row,",
              "medians of the repetitions. In brackets: ratio to the read-only max scan of the same bytes, of the same run",
-             "and vector width.", "",
-             f"![ns per element over vocabulary]({base}-vocab.svg)", "", f"![against peers]({base}-peers.svg)", ""]
+             "and vector width.", ""]
+    if drawn:
+        lines += [f"![ns per element over vocabulary]({base}-vocab.svg)", "", f"![against peers]({base}-peers.svg)", ""]
     lines += headline(cases) + [""]
     families = []
     for c in cases:
@@ -329,12 +330,13 @@ def peers_plot(cases, path, title):
 def pictures(result, cases, path):
     if not shutil.which("gnuplot"):
         print("report.py: no gnuplot here, no pictures", file=sys.stderr)
-        return
+        return False
     context = result["context"]
     title = f"{context['cpu_model']}, {context['compiler']}, {context['date'][:10]}"
     for script in (vocab_plot(cases, path, title), peers_plot(cases, path, title)):
         if script:
             subprocess.run(["gnuplot"], input=script, text=True, check=True)
+    return True
 
 
 def main():
@@ -356,11 +358,11 @@ def main():
         path = os.path.splitext(options.json[0])[0]
         base = os.path.basename(path)
     cases = cases_of(result)
+    drawn = pictures(result, cases, path)
     with open(path + ".md", "w", encoding="utf-8") as file:
-        file.write(markdown(result, cases, base))
-    pictures(result, cases, path)
+        file.write(markdown(result, cases, base, drawn))
     print("\n".join(headline(cases)))
-    print(f"\n{path}.json, .md, -vocab.svg, -peers.svg (and .png)")
+    print(f"\n{path}.json, .md" + (", -vocab.svg, -peers.svg (and .png)" if drawn else ""))
 
 
 if __name__ == "__main__":
