@@ -142,49 +142,6 @@ LP_INLINE float v_min_lanes(vf x)
     a = _mm_min_ps(a, _mm_movehl_ps(a, a));
     return _mm_cvtss_f32(_mm_min_ss(a, _mm_movehdup_ps(a)));
 }
-LP_INLINE __m256i first_lanes(size_t n)
-{
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n < LP_WIDTH ? (int)n : LP_WIDTH), lane);
-}
-LP_INLINE __m128 one_lane(const float *p)
-{
-    float x;
-    memcpy(&x, p, sizeof x);
-    return _mm_set_ss(x);
-}
-/* the first n lanes from memory, the others from `other`; n may be more than there are. No load under a mask: QEMU 7
- * reads what the mask excludes, and faults at the end of a page. */
-LP_INLINE vf v_load_first(const float *p, size_t n, vf other)
-{
-    if (n == 0 || n >= LP_WIDTH) {
-        return n == 0 ? other : v_load(p);
-    }
-    __m128 low, last; /* of the n, the first four and the last four */
-    if (n < 4) {
-        low = last = _mm_movelh_ps(_mm_unpacklo_ps(one_lane(p), one_lane(p + n / 2)), one_lane(p + n - 1));
-    } else {
-        low = _mm_loadu_ps(p);
-        last = _mm_loadu_ps(p + n - 4);
-    }
-    const __m256i place =
-        _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
-                         _mm256_inserti128_si256(_mm256_setzero_si256(), _mm_set1_epi32(8 - (int)n), 1));
-    const vf x = _mm256_permutevar8x32_ps(_mm256_set_m128(last, low), place);
-    return _mm256_blendv_ps(other, x, _mm256_castsi256_ps(first_lanes(n)));
-}
-LP_INLINE void v_store_first(float *p, vf x, size_t n)
-{
-    if (n >= LP_WIDTH) {
-        v_store(p, x);
-        return;
-    }
-    float lane[LP_WIDTH]; /* storing under a mask takes Zen 3 dozens of operations */
-    v_store(lane, x);
-    for (size_t i = 0; i < n; i++) {
-        memcpy(p + i, lane + i, sizeof *p);
-    }
-}
 /* x one lane on, and into the first the last of `before` */
 LP_INLINE vf v_shift_in(vf before, vf x)
 {

@@ -146,7 +146,7 @@ LP_INLINE float v_min_lanes(vf a)
 {
     return _mm512_reduce_min_ps(a);
 }
-/* the first n lanes from memory, the others from `other`; n may be more than there are */
+#define LP_OWN_FIRST /* core/top.h */
 LP_INLINE __mmask16 first_lanes(size_t n)
 {
     return (__mmask16)(n < LP_WIDTH ? (1U << n) - 1 : 0xFFFF);

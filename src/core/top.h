@@ -183,6 +183,36 @@ static __attribute__((noinline)) void candidates_sort(candidates *c)
     }
 }
 
+#ifndef LP_OWN_FIRST
+/* The first n lanes from memory, the others from `other`, and back; n may be more than there are. Not under AVX2's masks: QEMU 7
+ * reads what they exclude, and faults at the end of a page, and Zen 3 stores under one in dozens of operations. */
+LP_INLINE vf v_load_first(const float *p, size_t n, vf other)
+{
+    if (n >= LP_WIDTH) {
+        return v_load(p);
+    }
+    float lane[LP_WIDTH];
+    v_store(lane, other);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(lane + i, p + i, sizeof *p);
+    }
+    return v_load(lane);
+}
+
+LP_INLINE void v_store_first(float *p, vf x, size_t n)
+{
+    if (n >= LP_WIDTH) {
+        v_store(p, x);
+        return;
+    }
+    float lane[LP_WIDTH];
+    v_store(lane, x);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(p + i, lane + i, sizeof *p);
+    }
+}
+#endif
+
 /* The candidates into a list that is in order, which registers hold meanwhile: each entry either stays, or takes the candidate,
  * or takes the entry before it. Nothing depends on where that is, so nothing is predicted, stored or read again. Ids are moved as
  * floats: bits are. */

@@ -185,31 +185,6 @@ LP_INLINE float v_min_lanes(vf a)
 {
     return vminnmvq_f32(a);
 }
-/* the first n lanes from memory, the others from `other`; n may be more than there are */
-LP_INLINE vf v_load_first(const float *p, size_t n, vf other)
-{
-    if (n >= LP_WIDTH) {
-        return v_load(p);
-    }
-    float lane[LP_WIDTH];
-    v_store(lane, other);
-    for (size_t i = 0; i < n; i++) {
-        memcpy(lane + i, p + i, sizeof *p);
-    }
-    return v_load(lane);
-}
-LP_INLINE void v_store_first(float *p, vf x, size_t n)
-{
-    if (n >= LP_WIDTH) {
-        v_store(p, x);
-        return;
-    }
-    float lane[LP_WIDTH];
-    v_store(lane, x);
-    for (size_t i = 0; i < n; i++) {
-        memcpy(p + i, lane + i, sizeof *p);
-    }
-}
 /* x one lane on, and into the first the last of `before` */
 LP_INLINE vf v_shift_in(vf before, vf x)
 {

@@ -151,17 +151,6 @@ static inline float v_min_lanes(vf a)
 {
     return a;
 }
-/* the first n lanes from memory, the others from `other`; n may be more than there are */
-static inline vf v_load_first(const float *p, size_t n, vf other)
-{
-    return n != 0 ? v_load(p) : other;
-}
-static inline void v_store_first(float *p, vf x, size_t n)
-{
-    if (n != 0) {
-        v_store(p, x);
-    }
-}
 /* x one lane on, and into the first the last of `before` */
 static inline vf v_shift_in(vf before, vf x)
 {
