@@ -557,19 +557,42 @@ typedef struct held_block {
     int any;
     size_t offset, n;
     raw_sum raw;
+    /* The sums of the last block that did not become it, s = 0 where there are none: they are deposited one block later. Sum,
+     * scale and deposit are one long chain, which would have to end before the next exponentials can begin. */
+    raw_sum waiting;
 } held_block;
 
-LP_INLINE void block_hold(row *r, held_block *held, size_t offset, size_t n, int32_t first, const raw_sum *raw,
-                          const block_sum *full)
+LP_INLINE void held_init(held_block *held)
+{
+    held->any = 0;
+    held->waiting.s = 0;
+}
+
+/* deposits what waits */
+LP_INLINE void held_flush(row *r, const held_block *held)
+{
+    if (held->waiting.s != 0) {
+        block_sum full = block_scale(&held->waiting);
+        row_deposit(r, &full);
+    }
+}
+
+LP_INLINE void block_wait(row *r, held_block *held, const raw_sum *raw)
+{
+    held_flush(r, held);
+    held->waiting = *raw;
+}
+
+LP_INLINE void block_hold(row *r, held_block *held, size_t offset, size_t n, int32_t first, const raw_sum *raw)
 {
     if (r->id >= 0 && !(raw->m > r->max || (raw->m == r->max && first < r->id))) {
-        row_deposit(r, full);
+        block_wait(r, held, raw);
         return;
     }
     if (r->id >= 0) {
         row_deposit(r, &r->full);
     }
-    r->full = *full;
+    r->full = block_scale(raw);
     r->max = raw->m;
     r->id = first;
     held->any = 1;

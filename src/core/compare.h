@@ -313,13 +313,12 @@ LP_INLINE void pair_keep(row *r, pair_side *side, pair_share *share, const block
                          size_t offset, size_t n)
 {
     raw_sum raw = {s, 0, __builtin_nanf(""), narrow_reference};
-    block_sum full = block_scale(&raw);
     bound_update(&side->max, r->max);
     if (peak_reaches(peak, side->max.e)) {
         raw.m = block_max(g);
-        block_hold(r, &side->held, offset, n, (int32_t)offset, &raw, &full);
+        block_hold(r, &side->held, offset, n, (int32_t)offset, &raw);
     } else {
-        row_deposit(r, &full);
+        block_wait(r, &side->held, &raw);
     }
     if (s > share->first) {
         share->second = share->first;
@@ -383,7 +382,8 @@ static void pair_begin(pair_state *st)
 {
     const float inf = __builtin_inff();
     st->p.max.level = st->q.max.level = __builtin_nanf("");
-    st->p.held.any = st->q.held.any = 0;
+    held_init(&st->p.held);
+    held_init(&st->q.held);
     st->k.most = v_set1(-inf);
     st->k.least = v_set1(inf);
     st->most = -__builtin_inf();
@@ -521,6 +521,7 @@ static void pair_refine(pair_scan *job, const source *p, const source *q, size_t
 /* finds the maximum of the block that has it, and what the block has without it */
 static void pair_settle(row *r, const held_block *held, block_groups *g, const float *x)
 {
+    held_flush(r, held);
     block_cut(g, x, held->n);
     size_t at = block_find(g, held->raw.m);
     r->rest = block_rest(g, at, &held->raw);

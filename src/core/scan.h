@@ -63,14 +63,14 @@ typedef struct scan_state {
 
 /* most blocks end here or in the first lines of the next function: nothing new in them */
 LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, vf peak,
-                         raw_sum *raw, const block_sum *full, size_t offset, size_t n, int32_t first)
+                         raw_sum *raw, size_t offset, size_t n, int32_t first)
 {
     bound_update(&st->max, job->row->max);
     if (peak_reaches(peak, st->max.e)) {
         raw->m = block_max(g);
-        block_hold(job->row, &st->held, offset, n, first, raw, full);
+        block_hold(job->row, &st->held, offset, n, first, raw);
     } else {
-        row_deposit(job->row, full);
+        block_wait(job->row, &st->held, raw);
     }
     if (job->top != NULL) {
         bound_update(&st->limit, st->top.limit);
@@ -86,9 +86,9 @@ LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const
 
 /* the same for a block whose maximum is known; sums is NULL where there are none in the units of the fast path */
 LP_INLINE void scan_known(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, const raw_sum *raw,
-                          const block_sum *full, size_t offset, size_t n, int32_t first)
+                          size_t offset, size_t n, int32_t first)
 {
-    block_hold(job->row, &st->held, offset, n, first, raw, full);
+    block_hold(job->row, &st->held, offset, n, first, raw);
     if (job->top != NULL && raw->m >= st->top.limit) {
         bound_update(&st->limit, st->top.limit);
         if (sums == NULL || !top_of_lanes(&st->top, g, sums, st->limit.e, first)) {
@@ -115,8 +115,7 @@ static __attribute__((noinline)) void scan_picks(scan *job, scan_state *st, pick
     if (!block_sparse(job->row, p, &raw)) {
         return;
     }
-    block_sum full = block_scale(&raw);
-    block_hold(job->row, &st->held, offset, n, first, &raw, &full);
+    block_hold(job->row, &st->held, offset, n, first, &raw);
     if (job->top != NULL && raw.m >= st->top.limit) {
         const vf limit = v_set1(st->top.limit), absent = v_set1(-__builtin_inff());
         candidates_room(&st->top, p->n);
@@ -155,8 +154,7 @@ static __attribute__((noinline)) void scan_careful(scan *job, scan_state *st, co
     int fast = present < n && block_absent(g, block_max(g), &raw, &sums);
     job->row->wide_hint |= (uint32_t)fast; /* the next block is likely to have some that are -inf, too */
     if (fast || block_careful(job->row, g->at, g->count, &raw)) {
-        block_sum full = block_scale(&raw);
-        scan_known(job, st, g, fast ? &sums : NULL, &raw, &full, offset, n, first);
+        scan_known(job, st, g, fast ? &sums : NULL, &raw, offset, n, first);
     }
 }
 
@@ -182,11 +180,10 @@ LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t off
         fast = block_fast(&g, b->from, m, &raw, &sums, &peak, full_size, entropy);
     }
     if (fast) {
-        block_sum full = block_scale(&raw);
         if (entropy) {
-            scan_known(job, st, &g, &sums, &raw, &full, offset, n, first);
+            scan_known(job, st, &g, &sums, &raw, offset, n, first);
         } else {
-            scan_open(job, st, &g, &sums, peak, &raw, &full, offset, n, first);
+            scan_open(job, st, &g, &sums, peak, &raw, offset, n, first);
         }
     } else {
         scan_careful(job, st, &g, offset, n, first);
@@ -315,7 +312,7 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     _Alignas(64) float buffer[LP_BLOCK_SIZE];
     scan_state st;
     st.max.level = st.limit.level = st.token.level = __builtin_nanf("");
-    st.held.any = 0;
+    held_init(&st.held);
     candidates_init(&st.top, job->top);
     if (job->rank) {
         bound_update(&st.token, job->token_logit);
@@ -339,6 +336,7 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
             scan_last(job, &st, &b, i, n - i, id);
         }
     }
+    held_flush(job->row, &st.held);
     if (st.held.any) {
         block_settle(job->row, &st.held, block_at(&all, st.held.offset, st.held.n, buffer));
     }
