@@ -52,11 +52,14 @@ static lp_status each_row(const lp_logits *in, float *out, int entropy, row_stor
     }
     const kernels *k = dispatch();
     fp_state fp = fp_enter();
-    for (size_t i = 0; i < in->rows; i++) {
-        source from = logits_row(in, i);
-        row_result result = logits_scan(k, &from, in->vocab, entropy, NULL);
-        store(out + i, &result);
-        status_keep_first(&status, result.status);
+    for (size_t i = 0; i < in->rows; i += ROW_SOME) {
+        size_t n = in->rows - i < ROW_SOME ? in->rows - i : ROW_SOME;
+        row_result results[ROW_SOME];
+        logits_scan_some(k, in, i, n, entropy, results);
+        for (size_t j = 0; j < n; j++) {
+            store(out + i + j, results + j);
+            status_keep_first(&status, results[j].status);
+        }
     }
     fp_leave(fp);
     return status;
@@ -140,15 +143,21 @@ lp_status lp_log_softmax(const lp_logits *in, float *out, size_t out_stride)
     size_t stride = out_stride == 0 ? in->vocab : out_stride;
     const kernels *k = dispatch();
     fp_state fp = fp_enter();
-    for (size_t i = 0; i < in->rows; i++) {
-        source from = logits_row(in, i);
-        row_result result = logits_scan(k, &from, in->vocab, 0, NULL);
-        if (result.status == LP_OK) {
-            k->dense(out + i * stride, &from, in->vocab, result.max_logit, result.log_norm, past_cache);
-        } else if (in->vocab != 0) {
-            fill_nan(out + i * stride, in->vocab);
+    const size_t some = in->vocab <= LP_BLOCK ? ROW_SOME : 1; /* a long row is written while it is in the cache */
+    for (size_t i = 0; i < in->rows; i += some) {
+        size_t n = in->rows - i < some ? in->rows - i : some;
+        row_result results[ROW_SOME];
+        logits_scan_some(k, in, i, n, 0, results);
+        for (size_t j = 0; j < n; j++) {
+            float *row_out = out + (i + j) * stride;
+            if (results[j].status == LP_OK) {
+                source from = logits_row(in, i + j);
+                k->dense(row_out, &from, in->vocab, results[j].max_logit, results[j].log_norm, past_cache);
+            } else if (in->vocab != 0) {
+                fill_nan(row_out, in->vocab);
+            }
+            status_keep_first(&status, results[j].status);
         }
-        status_keep_first(&status, result.status);
     }
     fp_leave(fp);
     return status;

@@ -31,6 +31,8 @@ typedef struct kernels {
     int32_t isa;
     /* n elements whose first has the id `first`, a multiple of LP_BLOCK */
     void (*scan)(scan *job, const source *from, size_t n, int32_t first);
+    /* `count` <= ROW_SOME plain rows of n elements each, 0 < n <= LP_BLOCK: initialises each and scans it */
+    void (*scan_short)(row *rows, const source *from, size_t count, size_t n, int entropy);
     /* out[i] = row_logprob of element i; past_cache: the caller knows that out will not stay in the cache */
     void (*dense)(float *out, const source *from, size_t n, float max, float log_norm, int past_cache);
     /* out[i] = element i as float, transforms applied: n <= LP_BLOCK, out has room for n rounded up to 32 */
@@ -39,6 +41,7 @@ typedef struct kernels {
     int (*compare_quick)(pair_scan *job, const source *p, const source *q, size_t n);
     /* any two rows that have mass, and neither NaN nor +inf */
     void (*compare_exact)(pair_exact *job, const source *p, const source *q, size_t n);
+    row_functions functions;
 } kernels;
 
 extern const kernels kernels_scalar, kernels_avx2, kernels_avx512, kernels_neon;

@@ -83,3 +83,24 @@ row_result logits_scan(const kernels *k, const source *from, size_t vocab, int e
     k->scan(&job, from, vocab, 0);
     return row_finish(&sums);
 }
+
+void logits_scan_some(const kernels *k, const lp_logits *in, size_t first, size_t n, int entropy, row_result *results)
+{
+    row rows[ROW_SOME];
+    source from[ROW_SOME];
+    int plain = 1;
+    for (size_t i = 0; i < n; i++) {
+        from[i] = logits_row(in, first + i);
+        plain &= from[i].plain;
+    }
+    if (plain && in->vocab != 0 && in->vocab <= LP_BLOCK) {
+        k->scan_short(rows, from, n, in->vocab, entropy);
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            scan job = {rows + i, NULL, 0, 0, 0, 0};
+            row_init(rows + i, entropy);
+            k->scan(&job, from + i, in->vocab, 0);
+        }
+    }
+    row_finish_some(rows, n, &k->functions, results);
+}

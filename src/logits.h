@@ -19,6 +19,9 @@ float logits_at(const kernels *k, const source *from, int32_t id);
 /* the sums of a whole row; `top` may be NULL */
 row_result logits_scan(const kernels *k, const source *from, size_t vocab, int entropy, topk *top);
 
+/* the results of n <= ROW_SOME rows from the one numbered `first` on */
+void logits_scan_some(const kernels *k, const lp_logits *in, size_t first, size_t n, int entropy, row_result *results);
+
 /* the status of a call: that of its lowest bad row */
 static inline void status_keep_first(lp_status *call, lp_status found)
 {

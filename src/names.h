@@ -12,9 +12,11 @@
 #define logits_check lp_internal_logits_check
 #define logits_row lp_internal_logits_row
 #define logits_scan lp_internal_logits_scan
+#define logits_scan_some lp_internal_logits_scan_some
 #define partial_blocks lp_internal_partial_blocks
 #define row_exp_parts lp_internal_row_exp_parts
 #define row_finish lp_internal_row_finish
+#define row_finish_some lp_internal_row_finish_some
 #define row_hold lp_internal_row_hold
 #define row_init lp_internal_row_init
 #define row_merge lp_internal_row_merge

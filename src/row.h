@@ -74,6 +74,15 @@ typedef struct row_result {
 } row_result;
 row_result row_finish(const row *r);
 
+/* The same of n <= ROW_SOME rows at once. Each function takes eight numbers to their exponentials, or to ln(1 + x), with the bits
+ * of SLEEF's scalar ones: its deterministic functions have the same at every width. */
+enum { ROW_SOME = 8 };
+typedef struct row_functions {
+    void (*exp)(double x[ROW_SOME]);
+    void (*log1p)(double x[ROW_SOME]);
+} row_functions;
+void row_finish_some(const row *rows, size_t n, const row_functions *functions, row_result *results);
+
 /* what the maximum is subtracted as: with -0 for 0, either zero minus it is +0, so that a logprob of 0 has one sign */
 static inline float row_subtrahend(float max)
 {

@@ -3,6 +3,7 @@
 #ifndef LP_AVX2_LANES_H
 #define LP_AVX2_LANES_H
 #include "core/lanes_common.h"
+#include "sleef.h"
 #include <immintrin.h>
 
 enum { LP_WIDTH = 8 };
@@ -16,6 +17,13 @@ LP_INLINE vf v_set1(float x)
 LP_INLINE vf v_load(const float *p)
 {
     return _mm256_loadu_ps(p);
+}
+/* consecutive elements of the lane at p, one a register lane; put together in registers, for what is stored in parts and loaded
+ * as a whole waits for the cache */
+LP_INLINE vf v_load_lane(const float *p)
+{
+    return _mm256_setr_ps(lane_at(p, 0), lane_at(p, 1), lane_at(p, 2), lane_at(p, 3), lane_at(p, 4), lane_at(p, 5),
+                          lane_at(p, 6), lane_at(p, 7));
 }
 LP_INLINE void v_store(float *p, vf x)
 {
@@ -229,5 +237,21 @@ LP_INLINE uint32_t set_mask(const float *x, float limit, int strict)
     /* packing leaves the halves of the registers apart */
     bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
     return (uint32_t)_mm256_movemask_epi8(bytes);
+}
+
+SLEEF_VECTOR __m256d Sleef_cinz_expd4_u10avx(__m256d x);
+SLEEF_VECTOR __m256d Sleef_cinz_log1pd4_u10avx(__m256d x);
+
+static void v_exp_eight(double x[8])
+{
+    for (int i = 0; i < 8; i += 4) {
+        _mm256_storeu_pd(x + i, Sleef_cinz_expd4_u10avx(_mm256_loadu_pd(x + i)));
+    }
+}
+static void v_log1p_eight(double x[8])
+{
+    for (int i = 0; i < 8; i += 4) {
+        _mm256_storeu_pd(x + i, Sleef_cinz_log1pd4_u10avx(_mm256_loadu_pd(x + i)));
+    }
 }
 #endif

@@ -3,6 +3,7 @@
 #ifndef LP_AVX512_LANES_H
 #define LP_AVX512_LANES_H
 #include "core/lanes_common.h"
+#include "sleef.h"
 #include <immintrin.h>
 
 enum { LP_WIDTH = 16 };
@@ -16,6 +17,13 @@ LP_INLINE vf v_set1(float x)
 LP_INLINE vf v_load(const float *p)
 {
     return _mm512_loadu_ps(p);
+}
+/* the elements of the lane at p, one a register lane, and zeros; put together in registers, for what is stored in parts and
+ * loaded as a whole waits for the cache */
+LP_INLINE vf v_load_lane(const float *p)
+{
+    return _mm512_zextps256_ps512(_mm256_setr_ps(lane_at(p, 0), lane_at(p, 1), lane_at(p, 2), lane_at(p, 3),
+                                                 lane_at(p, 4), lane_at(p, 5), lane_at(p, 6), lane_at(p, 7)));
 }
 LP_INLINE void v_store(float *p, vf x)
 {
@@ -231,5 +239,17 @@ LP_INLINE double v_sum_groups(const float *groups, int n)
     __m256d c = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
     __m128d d = _mm_add_pd(_mm256_castpd256_pd128(c), _mm256_extractf128_pd(c, 1));
     return _mm_cvtsd_f64(_mm_add_sd(d, _mm_unpackhi_pd(d, d)));
+}
+
+SLEEF_VECTOR __m512d Sleef_cinz_expd8_u10avx512fnofma(__m512d x);
+SLEEF_VECTOR __m512d Sleef_cinz_log1pd8_u10avx512fnofma(__m512d x);
+
+static void v_exp_eight(double x[8])
+{
+    _mm512_storeu_pd(x, Sleef_cinz_expd8_u10avx512fnofma(_mm512_loadu_pd(x)));
+}
+static void v_log1p_eight(double x[8])
+{
+    _mm512_storeu_pd(x, Sleef_cinz_log1pd8_u10avx512fnofma(_mm512_loadu_pd(x)));
 }
 #endif

@@ -500,16 +500,9 @@ static block_sum block_rest(const block_groups *g, size_t at, const raw_sum *raw
     const vf zero = v_set1(0);
     const float *x = g->at[holder] + at % LP_LANES;
     _Alignas(64) float e[ROOM];
-    LP_UNROLL for (int i = 0; i < LP_SETS; i++)
+    LP_UNROLL for (int i = 0; i < LP_SETS; i += LP_WIDTH)
     {
-        memcpy(e + i, x + i * LP_LANES, sizeof *e);
-    }
-    for (int i = LP_SETS; i < ROOM; i++) {
-        e[i] = -__builtin_inff();
-    }
-    LP_UNROLL for (int i = 0; i < ROOM; i += LP_WIDTH)
-    {
-        vf a = v_sub(v_load(e + i), shift), t;
+        vf a = v_sub(v_load_lane(x + i * LP_LANES), shift), t;
         v_store(e + i, v_where_ge(a, lowest, exp_terms(v_where_ge(a, lowest, a, zero), magic, &t), zero));
     }
     const float with = lane_sum(e);

@@ -14,4 +14,12 @@ enum { LP_LANES = 32, LP_SETS = 8, LP_GROUP = LP_LANES * LP_SETS, LP_GROUPS = 8,
 /* the loops over columns must be flat for arrays of vectors to live in registers; scalar's 32 columns need not be */
 #define LP_UNROLL _Pragma("GCC unroll 8")
 #define LP_INLINE static inline __attribute__((always_inline))
+
+/* element `set` of the lane at p, which no alignment is promised of */
+LP_INLINE float lane_at(const float *p, size_t set)
+{
+    float x;
+    memcpy(&x, p + set * LP_LANES, sizeof x);
+    return x;
+}
 #endif

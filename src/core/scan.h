@@ -439,8 +439,4 @@ static void dense_row(float *out, const source *from, size_t n, float max, float
         dense_plain(out + end, buffer, size, max, log_norm, past_cache);
     }
 }
-
-#include "core/compare.h"
-#define LP_KERNELS(name, isa)                                                                                          \
-    const kernels kernels_##name = {isa, scan_row, dense_row, prepare, compare_quick, compare_exact}
 #endif

@@ -2,7 +2,7 @@
 /* The kernels of src/core, compiled for neon. */
 #include "neon/lanes.h"
 
-#include "core/scan.h"
+#include "core/table.h"
 #include "logprob.h"
 
 LP_KERNELS(neon, LP_ISA_NEON);

@@ -3,6 +3,7 @@
 #ifndef LP_NEON_LANES_H
 #define LP_NEON_LANES_H
 #include "core/lanes_common.h"
+#include "sleef.h"
 #include <arm_neon.h>
 
 enum { LP_WIDTH = 4 };
@@ -16,6 +17,12 @@ LP_INLINE vf v_set1(float x)
 LP_INLINE vf v_load(const float *p)
 {
     return vreinterpretq_f32_u8(vld1q_u8((const uint8_t *)p)); /* bytes: no alignment is promised */
+}
+/* four consecutive elements of the lane at p, one a register lane */
+LP_INLINE vf v_load_lane(const float *p)
+{
+    const float x[4] = {lane_at(p, 0), lane_at(p, 1), lane_at(p, 2), lane_at(p, 3)};
+    return v_load(x);
 }
 LP_INLINE void v_store(float *p, vf x)
 {
@@ -249,5 +256,21 @@ LP_INLINE double v_sum_groups(const float *groups, int n)
     }
     float64x2_t a = vaddq_f64(vaddq_f64(s[0], s[2]), vaddq_f64(s[1], s[3]));
     return vgetq_lane_f64(a, 0) + vgetq_lane_f64(a, 1);
+}
+
+SLEEF_VECTOR float64x2_t Sleef_cinz_expd2_u10advsimdnofma(float64x2_t x);
+SLEEF_VECTOR float64x2_t Sleef_cinz_log1pd2_u10advsimdnofma(float64x2_t x);
+
+static void v_exp_eight(double x[8])
+{
+    for (int i = 0; i < 8; i += 2) {
+        vst1q_f64(x + i, Sleef_cinz_expd2_u10advsimdnofma(vld1q_f64(x + i)));
+    }
+}
+static void v_log1p_eight(double x[8])
+{
+    for (int i = 0; i < 8; i += 2) {
+        vst1q_f64(x + i, Sleef_cinz_log1pd2_u10advsimdnofma(vld1q_f64(x + i)));
+    }
 }
 #endif

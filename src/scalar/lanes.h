@@ -4,6 +4,7 @@
 #define LP_SCALAR_LANES_H
 #include "bits.h"
 #include "core/lanes_common.h"
+#include "sleef.h"
 #include <math.h>
 
 enum { LP_WIDTH = 1 };
@@ -43,6 +44,11 @@ static inline vf v_load(const float *p)
     float x;
     memcpy(&x, p, sizeof x);
     return x;
+}
+/* one element of the lane at p */
+static inline vf v_load_lane(const float *p)
+{
+    return lane_at(p, 0);
 }
 static inline void v_store(float *p, vf x)
 {
@@ -220,5 +226,18 @@ static inline double v_sum_groups(const float *groups, int n)
         }
     }
     return lane[0];
+}
+
+static void v_exp_eight(double x[8])
+{
+    for (int i = 0; i < 8; i++) {
+        x[i] = Sleef_cinz_expd1_u10purec(x[i]);
+    }
+}
+static void v_log1p_eight(double x[8])
+{
+    for (int i = 0; i < 8; i++) {
+        x[i] = Sleef_cinz_log1pd1_u10purec(x[i]);
+    }
 }
 #endif
