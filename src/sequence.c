@@ -138,27 +138,38 @@ lp_status lp_sequence_sum(const float *token_logprob, const uint8_t *keep, const
 typedef struct positions {
     const lp_logits *in;
     const int32_t *token;
+    const uint8_t *keep;
     const kernels *kernel;
 } positions;
 
-static float score_one(const positions *p, size_t t, run *r)
+static float score_one(const positions *p, size_t t, const row_result *result, run *r)
 {
     const int32_t id = p->token[t];
-    const source from = logits_row(p->in, t);
-    const row_result result = logits_scan(p->kernel, &from, p->in->vocab, 0, NULL);
-    if (result.status != LP_OK || (size_t)id >= p->in->vocab) {
+    if (result->status != LP_OK || (size_t)id >= p->in->vocab) {
         r->tokens++;
-        run_fault(r, result.status != LP_OK ? result.status : LP_ERR_TOKEN);
+        run_fault(r, result->status != LP_OK ? result->status : LP_ERR_TOKEN);
         return row_nan();
     }
-    const float logprob = row_logprob(logits_at(p->kernel, &from, id), result.max_logit, result.log_norm);
-    r->greedy = r->greedy && id == result.argmax;
+    const source from = logits_row(p->in, t);
+    const float logprob = row_logprob(logits_at(p->kernel, &from, id), result->max_logit, result->log_norm);
+    r->greedy = r->greedy && id == result->argmax;
     run_add(r, t, logprob);
     return logprob;
 }
 
-FP_BODY static lp_status score_all(const positions *p, const uint8_t *keep, const size_t *offset, size_t n,
-                                   lp_sequence *out, float *token_logprob)
+/* how many positions from t on to score at once: short rows, as far as none before `end` is left out; 0: t is left out itself */
+static size_t scored_from(const positions *p, size_t t, size_t end)
+{
+    const size_t some = p->in->vocab <= LP_BLOCK ? ROW_SOME : 1, most = end - t < some ? end - t : some;
+    size_t n = 0;
+    while (n < most && (!p->keep || p->keep[t + n]) && p->token[t + n] >= 0) {
+        n++;
+    }
+    return n;
+}
+
+FP_BODY static lp_status score_all(const positions *p, const size_t *offset, size_t n, lp_sequence *out,
+                                   float *token_logprob)
 {
     lp_status status = LP_OK;
     for (size_t t = 0; token_logprob && t < p->in->rows; t++) {
@@ -167,14 +178,19 @@ FP_BODY static lp_status score_all(const positions *p, const uint8_t *keep, cons
     for (size_t i = 0; i < n; i++) {
         run r;
         run_init(&r, true);
-        for (size_t t = offset[i]; t < offset[i + 1]; t++) {
-            if ((keep && !keep[t]) || p->token[t] < 0) {
-                continue;
+        for (size_t t = offset[i]; t < offset[i + 1];) {
+            const size_t some = scored_from(p, t, offset[i + 1]);
+            row_result results[ROW_SOME];
+            if (some > 0) {
+                logits_scan_some(p->kernel, p->in, t, some, 0, results);
             }
-            const float logprob = score_one(p, t, &r);
-            if (token_logprob) {
-                token_logprob[t] = logprob;
+            for (size_t j = 0; j < some; j++) {
+                const float logprob = score_one(p, t + j, results + j, &r);
+                if (token_logprob) {
+                    token_logprob[t + j] = logprob;
+                }
             }
+            t += some > 0 ? some : 1;
         }
         run_finish(&r, &out[i]);
         status_keep_first(&status, r.status);
@@ -192,9 +208,9 @@ lp_status lp_sequence_score(const lp_logits *in, const int32_t *token, const uin
     if (!token || !offset || !out || !offsets_are_valid(offset, n) || offset[n] > in->rows) {
         return LP_ERR_ARG;
     }
-    const positions p = {in, token, dispatch()};
+    const positions p = {in, token, keep, dispatch()};
     const fp_state s = fp_enter();
-    status = score_all(&p, keep, offset, n, out, token_logprob);
+    status = score_all(&p, offset, n, out, token_logprob);
     fp_leave(s);
     return status;
 }

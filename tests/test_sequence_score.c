@@ -7,31 +7,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 12, VOCAB = 3 * LP_BLOCK + 19 };
+enum { ROWS = 12, SHORT = 300, LONG = 3 * LP_BLOCK + 19 }; /* short rows are scored some at a time */
 
 typedef struct batch {
     matrix m;
-    float x[ROWS * VOCAB];
+    size_t vocab;
+    float x[ROWS * LONG];
     int32_t token[ROWS];
 } batch;
 
 /* Rows with ties for the top in several blocks; every second token is its row's greedy one. */
-static batch *batch_new(uint64_t salt)
+static batch *batch_new(size_t vocab, uint64_t salt)
 {
     batch *b = calloc(1, sizeof *b);
     rng r = rng_for("sequence_score", salt, 0);
-    for (size_t i = 0; i < COUNT(b->x); i++) {
+    b->vocab = vocab;
+    for (size_t i = 0; i < ROWS * vocab; i++) {
         b->x[i] = floorf(rng_bell(&r) * 2);
     }
     for (size_t row = 0; row < ROWS; row++) {
-        const float *x = b->x + row * VOCAB;
+        const float *x = b->x + row * vocab;
         size_t best = 0;
-        for (size_t i = 1; i < VOCAB; i++) {
+        for (size_t i = 1; i < vocab; i++) {
             best = x[i] > x[best] ? i : best;
         }
-        b->token[row] = (int32_t)(row % 2 ? rng_below(&r, VOCAB) : best);
+        b->token[row] = (int32_t)(row % 2 ? rng_below(&r, (uint32_t)vocab) : best);
     }
-    b->m = matrix_new(&forms[0], b->x, ROWS, VOCAB, (layout){.stride = VOCAB + 3, .side = AT_END}, 0);
+    b->m = matrix_new(&forms[0], b->x, ROWS, vocab, (layout){.stride = vocab + 3, .side = AT_END}, 0);
     return b;
 }
 
@@ -48,7 +50,7 @@ static bool same_double(double a, double b)
 
 static void check_sequences(batch *b, const uint8_t *keep, const size_t *offset, size_t n, const char *what)
 {
-    const place at = {"lp_sequence_score", what, VOCAB, 0};
+    const place at = {"lp_sequence_score", what, b->vocab, 0};
     float logprob[ROWS], gathered[ROWS], top_logprob[ROWS];
     int32_t top[ROWS];
     lp_sequence got[ROWS], want[ROWS];
@@ -82,12 +84,16 @@ static void check_sequences(batch *b, const uint8_t *keep, const size_t *offset,
 
 START_TEST(ragged)
 {
-    batch *b = batch_new(1);
     const size_t uneven[] = {0, 1, 4, 4, 5, 11, 12};
     const size_t inner[] = {2, 3, 9}; /* rows outside every sequence */
-    check_sequences(b, NULL, uneven, COUNT(uneven) - 1, "ragged");
-    check_sequences(b, NULL, inner, COUNT(inner) - 1, "inner rows");
-    batch_free(b);
+    const size_t one[] = {0, 12};
+    for (int i = 0; i < 2; i++) {
+        batch *b = batch_new(i == 0 ? SHORT : LONG, 1);
+        check_sequences(b, NULL, uneven, COUNT(uneven) - 1, "ragged");
+        check_sequences(b, NULL, inner, COUNT(inner) - 1, "inner rows");
+        check_sequences(b, NULL, one, COUNT(one) - 1, "one sequence");
+        batch_free(b);
+    }
 }
 END_TEST
 
@@ -96,7 +102,7 @@ START_TEST(keep_masks)
     rng r = rng_for("keep", 0, 0);
     const size_t offset[] = {0, 3, 7, 12};
     for (uint64_t round = 0; round < 20; round++) {
-        batch *b = batch_new(round);
+        batch *b = batch_new(round % 2 ? SHORT : LONG, round);
         uint8_t keep[ROWS];
         for (size_t i = 0; i < ROWS; i++) {
             keep[i] = (uint8_t)(rng_below(&r, 2) * (1 + rng_below(&r, 255)));
@@ -109,7 +115,7 @@ END_TEST
 
 START_TEST(no_token)
 {
-    batch *b = batch_new(2);
+    batch *b = batch_new(SHORT, 2);
     const size_t offset[] = {0, 6, 12};
     b->token[1] = -1;
     b->token[7] = INT32_MIN;
