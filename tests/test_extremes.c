@@ -228,12 +228,10 @@ static bool is_best_isa(void)
     return true;
 }
 
-/* 2^31 - 1 equal logits, read from pages of zeros. The dense output of half of them has more than 2^32 bytes already, and takes half
- * a minute of page faults in some virtual machines. */
+/* 2^31 - 1 equal logits, read from pages of zeros. */
 START_TEST(largest_vocabulary_of_equals)
 {
     enum { PIECE = 1 << 26 };
-    const size_t half = ((size_t)1 << 30) + 3 * LP_BLOCK + 5;
     if (test_quick() || !is_best_isa()) {
         return;
     }
@@ -257,19 +255,15 @@ START_TEST(largest_vocabulary_of_equals)
     ck_assert_int_eq(lp_compare(&in, &in, NULL, &divergence), LP_OK);
     ck_assert(kl == 0 && reverse == 0 && top == 0);
 
-    unsigned char *map = repeat(half * 4, PIECE);
+    unsigned char *map = repeat(LARGEST * 4, PIECE);
     const float *out = (float *)(void *)map;
-    const lp_logits some = {.data = in.data, .rows = 1, .vocab = half, .dtype = LP_F16};
-    float logprob;
-    ck_assert_int_eq(lp_gather(&some, (const int32_t[]){0}, 1, &logprob), LP_OK);
-    ck_assert_double_eq_tol((double)logprob, -log((double)half), ulp);
-    ck_assert_int_eq(lp_log_softmax(&some, (float *)(void *)map, 0), LP_OK);
+    ck_assert_int_eq(lp_log_softmax(&in, (float *)(void *)map, 0), LP_OK);
     size_t equal = 0; /* an assertion for each of them would take a minute */
-    while (equal < PIECE / 4 && same_bits(out[equal], logprob)) {
+    while (equal < PIECE / 4 && same_bits(out[equal], got.token_logprob)) {
         equal++;
     }
     ck_assert_uint_eq(equal, PIECE / 4);
-    munmap(map, half * 4);
+    munmap(map, LARGEST * 4);
     munmap((void *)(uintptr_t)in.data, LARGEST * 2);
 }
 END_TEST
