@@ -143,7 +143,7 @@ lp_status lp_log_softmax(const lp_logits *in, float *out, size_t out_stride)
     size_t stride = out_stride == 0 ? in->vocab : out_stride;
     const kernels *k = dispatch();
     fp_state fp = fp_enter();
-    const size_t some = in->vocab <= LP_BLOCK ? ROW_SOME : 1; /* a long row is written while it is in the cache */
+    const size_t some = logits_some(in);
     for (size_t i = 0; i < in->rows; i += some) {
         size_t n = in->rows - i < some ? in->rows - i : some;
         row_result results[ROW_SOME];

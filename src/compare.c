@@ -117,8 +117,8 @@ static pair_result compare_rows(const kernels *k, const source *p, const source 
     pair_result r = {0};
     int left = wanted;
     if (!compare_quickly(k, p, q, n, &r, &left)) {
-        r.p = logits_scan(k, p, n, 0, NULL);
-        r.q = logits_scan(k, q, n, 0, NULL);
+        r.p = logits_scan(k, p, n);
+        r.q = logits_scan(k, q, n);
     }
     r.status = worse(r.p.status, r.q.status);
     if (r.status == LP_OK && left != 0) {

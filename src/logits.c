@@ -75,12 +75,17 @@ float logits_at(const kernels *k, const source *from, int32_t id)
     return set[0];
 }
 
-row_result logits_scan(const kernels *k, const source *from, size_t vocab, int entropy, topk *top)
+static void scan_sums(const kernels *k, row *sums, const source *from, size_t vocab, int entropy)
+{
+    scan job = {sums, NULL, 0, 0, 0, 0};
+    row_init(sums, entropy);
+    k->scan(&job, from, vocab, 0);
+}
+
+row_result logits_scan(const kernels *k, const source *from, size_t vocab)
 {
     row sums;
-    scan job = {&sums, top, 0, 0, 0, 0};
-    row_init(&sums, entropy);
-    k->scan(&job, from, vocab, 0);
+    scan_sums(k, &sums, from, vocab, 0);
     return row_finish(&sums);
 }
 
@@ -97,9 +102,7 @@ void logits_scan_some(const kernels *k, const lp_logits *in, size_t first, size_
         k->scan_short(rows, from, n, in->vocab, entropy);
     } else {
         for (size_t i = 0; i < n; i++) {
-            scan job = {rows + i, NULL, 0, 0, 0, 0};
-            row_init(rows + i, entropy);
-            k->scan(&job, from + i, in->vocab, 0);
+            scan_sums(k, rows + i, from + i, in->vocab, entropy);
         }
     }
     row_finish_some(rows, n, &k->functions, results);

@@ -16,10 +16,15 @@ source logits_row(const lp_logits *in, size_t i);
 /* the logit of one id of a row, as the kernels see it; 0 <= id < vocab */
 float logits_at(const kernels *k, const source *from, int32_t id);
 
-/* the sums of a whole row; `top` may be NULL */
-row_result logits_scan(const kernels *k, const source *from, size_t vocab, int entropy, topk *top);
+/* the results of a whole row but for its entropy */
+row_result logits_scan(const kernels *k, const source *from, size_t vocab);
 
-/* the results of n <= ROW_SOME rows from the one numbered `first` on */
+/* The results of n <= ROW_SOME rows from the one numbered `first` on. logits_some: how many a caller takes that looks at the rows
+ * again, which long ones are then still in the cache for. */
+static inline size_t logits_some(const lp_logits *in)
+{
+    return in->vocab <= LP_BLOCK ? ROW_SOME : 1;
+}
 void logits_scan_some(const kernels *k, const lp_logits *in, size_t first, size_t n, int entropy, row_result *results);
 
 /* the status of a call: that of its lowest bad row */

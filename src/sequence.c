@@ -160,7 +160,7 @@ static float score_one(const positions *p, size_t t, const row_result *result, r
 /* how many positions from t on to score at once: short rows, as far as none before `end` is left out; 0: t is left out itself */
 static size_t scored_from(const positions *p, size_t t, size_t end)
 {
-    const size_t some = p->in->vocab <= LP_BLOCK ? ROW_SOME : 1, most = end - t < some ? end - t : some;
+    const size_t some = logits_some(p->in), most = end - t < some ? end - t : some;
     size_t n = 0;
     while (n < most && (!p->keep || p->keep[t + n]) && p->token[t + n] >= 0) {
         n++;

@@ -242,16 +242,13 @@ LP_INLINE uint32_t set_mask(const float *x, float limit, int strict)
 SLEEF_VECTOR __m256d Sleef_cinz_expd4_u10avx(__m256d x);
 SLEEF_VECTOR __m256d Sleef_cinz_log1pd4_u10avx(__m256d x);
 
-static void v_exp_eight(double x[8])
+enum { LP_DOUBLES = 4 };
+LP_INLINE void v_exp_doubles(double *x)
 {
-    for (int i = 0; i < 8; i += 4) {
-        _mm256_storeu_pd(x + i, Sleef_cinz_expd4_u10avx(_mm256_loadu_pd(x + i)));
-    }
+    _mm256_storeu_pd(x, Sleef_cinz_expd4_u10avx(_mm256_loadu_pd(x)));
 }
-static void v_log1p_eight(double x[8])
+LP_INLINE void v_log1p_doubles(double *x)
 {
-    for (int i = 0; i < 8; i += 4) {
-        _mm256_storeu_pd(x + i, Sleef_cinz_log1pd4_u10avx(_mm256_loadu_pd(x + i)));
-    }
+    _mm256_storeu_pd(x, Sleef_cinz_log1pd4_u10avx(_mm256_loadu_pd(x)));
 }
 #endif

@@ -244,11 +244,12 @@ LP_INLINE double v_sum_groups(const float *groups, int n)
 SLEEF_VECTOR __m512d Sleef_cinz_expd8_u10avx512fnofma(__m512d x);
 SLEEF_VECTOR __m512d Sleef_cinz_log1pd8_u10avx512fnofma(__m512d x);
 
-static void v_exp_eight(double x[8])
+enum { LP_DOUBLES = 8 };
+LP_INLINE void v_exp_doubles(double *x)
 {
     _mm512_storeu_pd(x, Sleef_cinz_expd8_u10avx512fnofma(_mm512_loadu_pd(x)));
 }
-static void v_log1p_eight(double x[8])
+LP_INLINE void v_log1p_doubles(double *x)
 {
     _mm512_storeu_pd(x, Sleef_cinz_log1pd8_u10avx512fnofma(_mm512_loadu_pd(x)));
 }

@@ -523,9 +523,7 @@ static void pair_settle(row *r, const held_block *held, block_groups *g, const f
 {
     held_flush(r, held);
     block_cut(g, x, held->n);
-    size_t at = block_find(g, held->raw.m);
-    r->rest = block_rest(g, at, &held->raw);
-    r->id += (int32_t)at;
+    block_settle_groups(r, held, g);
 }
 
 LP_INLINE int pair_blocks(pair_scan *job, const source *p, const source *q, size_t n, int want)

@@ -38,10 +38,8 @@ LP_INLINE void short_rows(row *rows, const source *from, size_t count, size_t n,
     for (size_t i = 0; i < count; i++) {
         row_init(rows + i, entropy);
         if (r[i].fast) {
-            rows[i].full = block_scale(&r[i].raw);
-            rows[i].rest = block_rest(&r[i].groups, r[i].at, &r[i].raw);
-            rows[i].max = r[i].raw.m;
-            rows[i].id = (int32_t)r[i].at;
+            const block_sum full = block_scale(&r[i].raw), rest = block_rest(&r[i].groups, r[i].at, &r[i].raw);
+            row_hold(rows + i, r[i].raw.m, (int32_t)r[i].at, &full, &rest);
         } else {
             scan job = {rows + i, NULL, 0, 0, 0, 0};
             scan_row(&job, from + i, n, 0);

@@ -261,16 +261,13 @@ LP_INLINE double v_sum_groups(const float *groups, int n)
 SLEEF_VECTOR float64x2_t Sleef_cinz_expd2_u10advsimdnofma(float64x2_t x);
 SLEEF_VECTOR float64x2_t Sleef_cinz_log1pd2_u10advsimdnofma(float64x2_t x);
 
-static void v_exp_eight(double x[8])
+enum { LP_DOUBLES = 2 };
+LP_INLINE void v_exp_doubles(double *x)
 {
-    for (int i = 0; i < 8; i += 2) {
-        vst1q_f64(x + i, Sleef_cinz_expd2_u10advsimdnofma(vld1q_f64(x + i)));
-    }
+    vst1q_f64(x, Sleef_cinz_expd2_u10advsimdnofma(vld1q_f64(x)));
 }
-static void v_log1p_eight(double x[8])
+LP_INLINE void v_log1p_doubles(double *x)
 {
-    for (int i = 0; i < 8; i += 2) {
-        vst1q_f64(x + i, Sleef_cinz_log1pd2_u10advsimdnofma(vld1q_f64(x + i)));
-    }
+    vst1q_f64(x, Sleef_cinz_log1pd2_u10advsimdnofma(vld1q_f64(x)));
 }
 #endif

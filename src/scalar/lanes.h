@@ -228,16 +228,13 @@ static inline double v_sum_groups(const float *groups, int n)
     return lane[0];
 }
 
-static void v_exp_eight(double x[8])
+enum { LP_DOUBLES = 1 };
+static inline void v_exp_doubles(double *x)
 {
-    for (int i = 0; i < 8; i++) {
-        x[i] = Sleef_cinz_expd1_u10purec(x[i]);
-    }
+    *x = Sleef_cinz_expd1_u10purec(*x);
 }
-static void v_log1p_eight(double x[8])
+static inline void v_log1p_doubles(double *x)
 {
-    for (int i = 0; i < 8; i++) {
-        x[i] = Sleef_cinz_log1pd1_u10purec(x[i]);
-    }
+    *x = Sleef_cinz_log1pd1_u10purec(*x);
 }
 #endif
