@@ -119,7 +119,7 @@ static void sparse_sum(picks *p, const reference *ref, raw_sum *raw, int entropy
     for (size_t i = 0; i < p->n; i++) {
         size_t lane = group_lane(p->at[i]);
         again[twice] = (uint16_t)lane;
-        twice += sums.s[lane] > 0; /* an element of e^x = 0 before this one adds nothing to it */
+        twice += sums.s[lane] != 0; /* an element of e^x = 0 before this one adds nothing to it; NaN stays */
         sums.s[lane] = e[i];
         sums.q[lane] = e[i] * d[i];
     }
