@@ -108,11 +108,13 @@ LP_INLINE vf pairs_sum(const vf pair[4])
     return LP_LOOP_COLUMNS ? v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3])) : v_add(pair[0], pair[2]);
 }
 
-/* Fast path of one group, all of whose 256 elements exist. `peak` keeps the largest sum of a lane, which no element of the
- * group exceeds: most blocks show by it that they hold no new maximum, without a maximum being taken. */
+/* Fast path of one group, all of whose 256 elements exist, or, with `absent`, may be -inf: these add exactly 0. `peak` keeps the
+ * largest sum of a lane, which no element of the group exceeds: most blocks show by it that they hold no new maximum, without a
+ * maximum being taken. */
 LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m, vf magic, vf *peak, vu *bits,
-                          int entropy)
+                          int entropy, int absent)
 {
+    const vf none = v_set1(-__builtin_inff()), zero = v_set1(0);
     const origin near = origin_ahead(from, LP_PREFETCH), far = {from.at + LP_PREFETCH_FAR, from.line};
     LP_UNROLL_COLUMNS for (int c = 0; c < LP_COLUMNS; c++)
     {
@@ -120,7 +122,10 @@ LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m,
         LP_UNROLL for (int p = 0; p < 4; p++)
         {
             const float *at = x + 2 * p * LP_LANES + c * LP_WIDTH;
-            const vf x2[2] = {v_load(at), v_load(at + LP_LANES)};
+            const vf x1[2] = {v_load(at), v_load(at + LP_LANES)};
+            /* e^0 instead, which is taken back: NaN, which no comparison holds for, stays and shows in the bits */
+            const vf x2[2] = {absent ? v_where_ge(none, x1[0], zero, x1[0]) : x1[0],
+                              absent ? v_where_ge(none, x1[1], zero, x1[1]) : x1[1]};
             vf e[2];
             if (LP_LOOP_COLUMNS) { /* each of 8 columns one set */
                 if (p == 0) {
@@ -149,6 +154,10 @@ LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m,
                 LP_FINISH(d[1]);
             }
             exp_narrow_two(x2, magic, e, bits);
+            if (absent) {
+                e[0] = v_where_ge(none, x1[0], zero, e[0]);
+                e[1] = v_where_ge(none, x1[1], zero, e[1]);
+            }
             if (entropy && !LP_LOOP_COLUMNS) { /* few registers: the differences only now */
                 LP_FINISH(e[0]);
                 LP_FINISH(e[1]);
@@ -374,51 +383,6 @@ LP_INLINE float block_max(const block_groups *g)
     return v_max_lanes(v_max(v_max(max[0], max[1]), v_max(max[2], max[3]))) + 0.0F;
 }
 
-/* The fast path of a group some of whose elements are -inf: they add exactly 0. */
-static void group_absent(const float *x, float *s, float *q, vf m, vf magic, vu *bits)
-{
-    const vf absent = v_set1(-__builtin_inff()), zero = v_set1(0);
-    _Pragma("GCC unroll 1") for (int c = 0; c < LP_COLUMNS; c++)
-    {
-        vf pair[4], pair_q[4];
-        LP_UNROLL for (int p = 0; p < 4; p++)
-        {
-            const float *at = x + 2 * p * LP_LANES + c * LP_WIDTH;
-            const vf a = v_load(at), b = v_load(at + LP_LANES);
-            /* e^0 instead, which is taken back: NaN, which no comparison holds for, stays and shows in the bits */
-            const vf x2[2] = {v_where_ge(absent, a, zero, a), v_where_ge(absent, b, zero, b)};
-            vf e[2];
-            exp_narrow_two(x2, magic, e, bits);
-            e[0] = v_where_ge(absent, a, zero, e[0]);
-            e[1] = v_where_ge(absent, b, zero, e[1]);
-            pair[p] = v_add(e[0], e[1]);
-            pair_q[p] = v_fma(e[1], v_sub(x2[1], m), v_mul(e[0], v_sub(x2[0], m)));
-        }
-        v_store(s + c * LP_WIDTH, v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3])));
-        v_store(q + c * LP_WIDTH, v_add(v_add(pair_q[0], pair_q[1]), v_add(pair_q[2], pair_q[3])));
-    }
-}
-
-/* The same of a block with maximum m, with the bits of the careful path: 0 where an element is neither in the window nor -inf. */
-static int block_absent(const block_groups *g, float m, raw_sum *raw, group_sums *sums)
-{
-    vu bits = v_bits_zero();
-    vf magic = v_set1(EXP_MAGIC);
-    LP_FINISH(magic);
-    for (int i = 0; i < g->count; i++) {
-        group_absent(g->at[i], sums->s + i * LP_LANES, sums->q + i * LP_LANES, v_set1(m), magic, &bits);
-    }
-    if (v_bits_test(bits, NARROW_OUTSIDE)) {
-        return 0;
-    }
-    int n = sums_pad(sums, g->count);
-    raw->m = m;
-    raw->ref = narrow_reference;
-    raw->s = v_sum_groups(sums->s, n);
-    raw->q = v_sum_groups(sums->q, n);
-    return narrow_holds(raw->s);
-}
-
 /* The fast path: 0 where the block's content rules it out. m is the block's maximum for the entropy; without it the maximum
  * is left open (NaN), and `peak` bounds e^x of every element instead. */
 LP_INLINE int block_fast(const block_groups *g, origin source, float m, raw_sum *raw, group_sums *sums, vf *peak,
@@ -431,7 +395,7 @@ LP_INLINE int block_fast(const block_groups *g, origin source, float m, raw_sum 
     for (int i = 0; i < groups; i++) {
         const origin from = origin_ahead(source, (size_t)i * LP_GROUP);
         float *s = sums->s + i * LP_LANES, *q = sums->q + i * LP_LANES;
-        group_fast(g->at[i], from, s, q, v_set1(m), magic, peak, &bits, entropy);
+        group_fast(g->at[i], from, s, q, v_set1(m), magic, peak, &bits, entropy, 0);
     }
     if (!full && groups < g->count) {
         float *s = sums->s + groups * LP_LANES, *q = sums->q + groups * LP_LANES;

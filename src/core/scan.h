@@ -140,24 +140,6 @@ static __attribute__((noinline)) void scan_picks(scan *job, scan_state *st, pick
     }
 }
 
-static __attribute__((noinline)) void scan_careful(scan *job, scan_state *st, const block_groups *g, size_t offset,
-                                                   size_t n, int32_t first)
-{
-    raw_sum raw;
-    picks p;
-    size_t present = pick_block(&p, g);
-    if (present <= PICKS) {
-        scan_picks(job, st, &p, offset, n, first);
-        return;
-    }
-    group_sums sums;
-    int fast = present < n && block_absent(g, block_max(g), &raw, &sums);
-    job->row->wide_hint |= (uint32_t)fast; /* the next block is likely to have some that are -inf, too */
-    if (fast || block_careful(job->row, g->at, g->count, &raw)) {
-        scan_known(job, st, g, fast ? &sums : NULL, &raw, offset, n, first);
-    }
-}
-
 /* a block as floats: where it lies, or widened and transformed in a buffer */
 typedef struct placed {
     const float *x;
@@ -165,6 +147,51 @@ typedef struct placed {
     int known; /* its maximum, where preparing it has shown that; of no use where an element is NaN */
     float max;
 } placed;
+
+LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const block_groups *g, size_t offset, size_t n,
+                            int32_t first, int entropy)
+{
+    presence there;
+    group_sums sums;
+    raw_sum raw;
+    vf peak = v_set1(0);
+    const int sparse = block_presence(&there, g, b->from);
+    if (sparse && there.count == 0) {
+        job->row->wide_hint = 1;
+        return;
+    }
+    int fast = there.count < n && (!sparse || job->top == NULL || there.count > PICKS / 2);
+    if (fast) {
+        float m = !entropy ? __builtin_nanf("") : sparse ? presence_max(&there, g->count) : block_max(g);
+        fast = block_absent(&there, g, b->from, m, &raw, &sums, &peak, entropy);
+        job->row->wide_hint |= (uint32_t)fast; /* the next block is likely to have some that are -inf, too */
+    }
+    if (fast && entropy) {
+        scan_known(job, st, g, &sums, &raw, offset, n, first);
+    } else if (fast) {
+        scan_open(job, st, g, &sums, peak, &raw, offset, n, first);
+    } else if (sparse && there.count <= PICKS) {
+        picks p;
+        pick_block(&p, &there, g);
+        scan_picks(job, st, &p, offset, n, first);
+    } else if (block_careful(job->row, g->at, g->count, &raw)) {
+        scan_known(job, st, g, NULL, &raw, offset, n, first);
+    }
+}
+
+/* functions of their own: the loop over blocks has no registers for them */
+static __attribute__((noinline)) void scan_careful_sums(scan *job, scan_state *st, const placed *b,
+                                                        const block_groups *g, size_t offset, size_t n, int32_t first)
+{
+    scan_careful(job, st, b, g, offset, n, first, 0);
+}
+
+static __attribute__((noinline)) void scan_careful_entropy(scan *job, scan_state *st, const placed *b,
+                                                           const block_groups *g, size_t offset, size_t n,
+                                                           int32_t first)
+{
+    scan_careful(job, st, b, g, offset, n, first, 1);
+}
 
 LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t offset, size_t n, int32_t first,
                           int full_size, int entropy)
@@ -186,7 +213,7 @@ LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t off
             scan_open(job, st, &g, &sums, peak, &raw, offset, n, first);
         }
     } else {
-        scan_careful(job, st, &g, offset, n, first);
+        (entropy ? scan_careful_entropy : scan_careful_sums)(job, st, b, &g, offset, n, first);
     }
     if (!full_size && st->held.any && st->held.offset == offset) {
         block_settle_groups(job->row, &st->held, &g); /* the last block, while it is at hand */

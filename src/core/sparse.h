@@ -1,12 +1,128 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Blocks of which little is left above -inf: only the elements that exist are looked at.
+/* Blocks some of whose elements are -inf, and those of which a mask leaves little: only what exists is worked on.
  *
  * The result is that of block_careful, bit for bit: an absent element adds exactly 0 there. */
 #ifndef LP_CORE_SPARSE_H
 #define LP_CORE_SPARSE_H
 #include "core/block.h"
 
-enum { PICKS = LP_BLOCK_SIZE / 8 };
+/* more elements in a group than this: its lanes are unlikely to hold one at most each */
+enum { DENSE = LP_GROUP / 16 };
+
+/* what a block holds above -inf, NaN included */
+typedef struct presence {
+    uint64_t word[LP_BLOCK_SIZE / 64]; /* one bit an element */
+    _Alignas(64) float max[LP_GROUPS * LP_LANES];
+    size_t count;
+    uint32_t lone; /* one bit a group no lane of which holds more than one, and none a NaN */
+} presence;
+
+LP_INLINE void group_presence(presence *p, const float *x, origin from, int group)
+{
+    const origin near = origin_ahead(from, LP_PREFETCH);
+    const vf absent = v_set1(-__builtin_inff());
+    vf max[LP_COLUMNS];
+    uint64_t any = 0, twice = 0, shown = 0;
+    LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+    {
+        max[c] = absent;
+    }
+    LP_UNROLL for (int i = 0; i < LP_SETS; i++)
+    {
+        uint64_t set = 0;
+        v_prefetch(near.at + (size_t)(2 * i) * near.line);
+        v_prefetch(near.at + (size_t)(2 * i + 1) * near.line);
+        LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+        {
+            const vf a = v_load(x + i * LP_LANES + c * LP_WIDTH);
+            set |= (uint64_t)v_mask_not_le(a, absent) << c * LP_WIDTH;
+            max[c] = v_max(max[c], a);
+        }
+        twice |= any & set;
+        any |= set;
+        uint64_t *word = p->word + (group * LP_SETS + i) / 2;
+        *word = i % 2 == 0 ? set : *word | set << LP_LANES;
+        p->count += (size_t)__builtin_popcountll(set);
+    }
+    LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+    {
+        v_store(p->max + group * LP_LANES + c * LP_WIDTH, max[c]);
+        shown |= (uint64_t)v_mask_gt(max[c], absent) << c * LP_WIDTH;
+    }
+    p->lone |= (uint32_t)(twice == 0 && shown == any) << group;
+}
+
+/* Returns 0 where the first group shows that the block is no sparse one, and counts no further. */
+LP_INLINE int block_presence(presence *p, const block_groups *g, origin from)
+{
+    p->count = 0;
+    p->lone = 0;
+    group_presence(p, g->at[0], from, 0);
+    if (p->count > DENSE && p->count < LP_GROUP) {
+        return 0;
+    }
+    for (int i = 1; i < g->count; i++) {
+        group_presence(p, g->at[i], origin_ahead(from, (size_t)i * LP_GROUP), i);
+    }
+    return 1;
+}
+
+/* group_fast where no lane holds two: of their maxima */
+LP_INLINE void group_lone(const float *x, float *s, float *q, vf m, vf *peak, vu *bits, int entropy)
+{
+    const vf absent = v_set1(-__builtin_inff()), zero = v_set1(0);
+    LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+    {
+        const vf a = v_load(x + c * LP_WIDTH), inside = v_where_ge(absent, a, zero, a);
+        vf t, e = v_where_ge(absent, a, zero, exp_narrow(inside, &t));
+        *bits = v_bits_or(*bits, t, t);
+        v_store(s + c * LP_WIDTH, e);
+        if (entropy) {
+            v_store(q + c * LP_WIDTH, v_mul(e, v_sub(inside, m)));
+        } else {
+            *peak = v_max(*peak, e);
+        }
+    }
+}
+
+LP_INLINE float presence_max(const presence *p, int groups)
+{
+    vf high = v_set1(-__builtin_inff());
+    for (int i = 0; i < groups * LP_LANES; i += LP_WIDTH) {
+        high = v_max(high, v_load(p->max + i));
+    }
+    return v_max_lanes(high) + 0.0F;
+}
+
+/* block_fast of a block some of whose elements are -inf */
+LP_INLINE int block_absent(const presence *p, const block_groups *g, origin start, float m, raw_sum *raw,
+                           group_sums *sums, vf *peak, int entropy)
+{
+    vu bits = v_bits_zero();
+    vf magic = v_set1(EXP_MAGIC);
+    LP_FINISH(magic);
+    _Pragma("GCC unroll 1") for (int i = 0; i < g->count; i++)
+    {
+        float *s = sums->s + i * LP_LANES, *q = sums->q + i * LP_LANES;
+        if (p->lone >> i & 1) {
+            group_lone(p->max + i * LP_LANES, s, q, v_set1(m), peak, &bits, entropy);
+        } else {
+            const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
+            group_fast(g->at[i], from, s, q, v_set1(m), magic, peak, &bits, entropy, 1);
+        }
+    }
+    if (v_bits_test(bits, NARROW_OUTSIDE)) {
+        return 0;
+    }
+    int n = sums_pad(sums, g->count);
+    raw->m = m;
+    raw->ref = narrow_reference;
+    raw->s = v_sum_groups(sums->s, n);
+    raw->q = entropy ? v_sum_groups(sums->q, n) : 0;
+    return narrow_holds(raw->s);
+}
+
+enum { PICKS = 64 };
 
 /* the elements of a block that are there, in the order of their ids */
 typedef struct picks {
@@ -19,18 +135,6 @@ typedef struct picks {
 LP_INLINE size_t group_lane(size_t at)
 {
     return at / LP_GROUP * LP_LANES + at % LP_LANES;
-}
-
-/* one bit an element of the 64 at x: above -inf, or NaN */
-LP_INLINE uint64_t present_mask(const float *x)
-{
-    const vf absent = v_set1(-__builtin_inff());
-    uint64_t mask = 0;
-    LP_UNROLL for (int c = 0; c < 2 * LP_COLUMNS; c++)
-    {
-        mask |= (uint64_t)v_mask_not_le(v_load(x + c * LP_WIDTH), absent) << c * LP_WIDTH;
-    }
-    return mask;
 }
 
 /* The set bits of n / 64 words, in order, and how many there are; only that where they are more than PICKS. Which words have
@@ -64,19 +168,12 @@ LP_INLINE size_t pick_bits(picks *p, const uint64_t *word, size_t n, const float
     return count;
 }
 
-/* what lies above -inf, and NaN, and how much that is; only that where it is more than PICKS */
-static size_t pick_block(picks *p, const block_groups *g)
+static void pick_block(picks *p, const presence *there, const block_groups *g)
 {
-    uint64_t word[LP_BLOCK_SIZE / 64];
-    size_t n = (size_t)g->count * LP_GROUP;
-    for (size_t i = 0; i < n; i += 64) {
-        word[i / 64] = present_mask(g->at[i / LP_GROUP] + i % LP_GROUP);
-    }
-    size_t count = pick_bits(p, word, n, NULL);
+    pick_bits(p, there->word, (size_t)g->count * LP_GROUP, NULL);
     for (size_t i = 0; i < p->n; i++) {
         memcpy(p->x + i, g->at[p->at[i] / LP_GROUP] + p->at[i] % LP_GROUP, sizeof *p->x);
     }
-    return count;
 }
 
 /* a lane of a group that holds more than one element: as the group kernels add it */
