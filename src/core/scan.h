@@ -160,7 +160,10 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
         job->row->wide_hint = 1;
         return;
     }
-    int fast = there.count < n && (!sparse || job->top == NULL || there.count > PICKS / 2);
+    /* into a list that is not full, or where a group's lanes fill many registers: whole lanes would take longer */
+    const int few = sparse && there.count <= PICKS / 2 && job->top != NULL &&
+                    (entropy || (int)LP_WIDTH < 16 || st->top.limit == -__builtin_inff());
+    int fast = there.count < n && !few;
     if (fast) {
         float m = !entropy ? __builtin_nanf("") : sparse ? presence_max(&there, g->count) : block_max(g);
         fast = block_absent(&there, g, b->from, m, &raw, &sums, &peak, entropy);

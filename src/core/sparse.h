@@ -19,7 +19,7 @@ typedef struct presence {
 
 LP_INLINE void group_presence(presence *p, const float *x, origin from, int group)
 {
-    const origin near = origin_ahead(from, LP_PREFETCH);
+    const unsigned char *near = origin_ahead(from, LP_PREFETCH).at;
     const vf absent = v_set1(-__builtin_inff());
     vf max[LP_COLUMNS];
     uint64_t any = 0, twice = 0, shown = 0;
@@ -27,29 +27,32 @@ LP_INLINE void group_presence(presence *p, const float *x, origin from, int grou
     {
         max[c] = absent;
     }
-    LP_UNROLL for (int i = 0; i < LP_SETS; i++)
+    LP_UNROLL for (int i = 0; i < LP_SETS / 2; i++)
     {
-        uint64_t set = 0;
-        v_prefetch(near.at + (size_t)(2 * i) * near.line);
-        v_prefetch(near.at + (size_t)(2 * i + 1) * near.line);
-        LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+        uint64_t pair = 0; /* of sets */
+        LP_UNROLL for (int line = 0; line < 4; line++, near += from.line)
         {
-            const vf a = v_load(x + i * LP_LANES + c * LP_WIDTH);
-            set |= (uint64_t)v_mask_not_le(a, absent) << c * LP_WIDTH;
-            max[c] = v_max(max[c], a);
+            v_prefetch(near);
         }
-        twice |= any & set;
-        any |= set;
-        uint64_t *word = p->word + (group * LP_SETS + i) / 2;
-        *word = i % 2 == 0 ? set : *word | set << LP_LANES;
-        p->count += (size_t)__builtin_popcountll(set);
+        LP_UNROLL for (int c = 0; c < 2 * LP_COLUMNS; c++)
+        {
+            const vf a = v_load(x + 2 * i * LP_LANES + c * LP_WIDTH);
+            pair |= (uint64_t)v_mask_not_le(a, absent) << c * LP_WIDTH;
+            max[c % LP_COLUMNS] = v_max(max[c % LP_COLUMNS], a);
+        }
+        twice |= any & pair;
+        any |= pair;
+        p->word[group * LP_SETS / 2 + i] = pair;
+        p->count += (size_t)__builtin_popcountll(pair);
     }
+    twice |= any & any >> LP_LANES;
+    any |= any >> LP_LANES;
     LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
     {
         v_store(p->max + group * LP_LANES + c * LP_WIDTH, max[c]);
         shown |= (uint64_t)v_mask_gt(max[c], absent) << c * LP_WIDTH;
     }
-    p->lone |= (uint32_t)(twice == 0 && shown == any) << group;
+    p->lone |= (uint32_t)(twice == 0 && shown == (any & UINT32_MAX)) << group;
 }
 
 /* Returns 0 where the first group shows that the block is no sparse one, and counts no further. */
