@@ -40,7 +40,8 @@ static unsigned char *repeat(size_t bytes, size_t piece)
     unsigned char *map = reserve(bytes);
     for (size_t at = 0; at < bytes; at += piece) {
         const size_t n = bytes - at < piece ? bytes - at : piece;
-        require(mmap(map + at, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, file, 0) != MAP_FAILED, "mmap");
+        require(mmap(map + at, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, file, 0) != MAP_FAILED,
+                "mmap");
     }
     close(file);
     return map;
