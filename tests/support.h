@@ -52,6 +52,13 @@ typedef struct place {
 } place;
 /* For the test's own machinery: ends the test, or the program where none runs. Unlike ck_assert, free where it holds. */
 void require(bool holds, const char *what);
+/* For what is asserted a hundred thousand times: ck_assert writes to a file also where it holds. */
+#define EXPECT(condition)                                                                                              \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            ck_abort_msg("%s", #condition);                                                                            \
+        }                                                                                                              \
+    } while (0)
 /* Prints function, ISA, values, n, offset, index and both values in %a, and ends the test. */
 _Noreturn void fail_at(const place *at, size_t index, double got, double want, const char *what);
 void expect_status(const place *at, lp_status got, lp_status want);

@@ -51,8 +51,8 @@ static void finish(const lp_stream *s, answer *a)
     lp_row row;
     memset(&row, 0xa5, sizeof row);
     a->status = lp_stream_finish(s, &row, a->logprob, a->token);
-    ck_assert_int_eq(a->status, row.status);
-    ck_assert(row.reserved[0] == 0 && row.reserved[3] == 0);
+    EXPECT(a->status == row.status);
+    EXPECT(row.reserved[0] == 0 && row.reserved[3] == 0);
     const float value[] = {row.logsumexp, row.entropy, row.max_logit, row.log_norm, row.token_logprob};
     memcpy(a->value, value, sizeof value);
 }
@@ -83,7 +83,7 @@ static stream stream_new(size_t k, int32_t first, int32_t token)
     s.memory = guard_new(s.bytes, AT_END, 0);
     memset(s.memory.data, 0xa5, s.bytes);
     s.at = (lp_stream *)(void *)s.memory.data;
-    ck_assert_int_eq(lp_stream_init(s.at, s.bytes, k, first, token), LP_OK);
+    EXPECT(lp_stream_init(s.at, s.bytes, k, first, token) == LP_OK);
     return s;
 }
 
@@ -94,8 +94,8 @@ static void stream_free(stream *s)
 
 static void expect_valid(const stream *s)
 {
-    ck_assert_int_eq(lp_stream_check(s->at, s->bytes), LP_OK);
-    ck_assert(lp_stream_used(s->at) <= s->bytes);
+    EXPECT(lp_stream_check(s->at, s->bytes) == LP_OK);
+    EXPECT(lp_stream_used(s->at) <= s->bytes);
 }
 
 /* Pushes ids begin .. end - 1 of a row, the mask's bits moved to where the chunk begins. */
@@ -136,7 +136,7 @@ static void push_all(stream *s, const lp_logits *in, size_t begin, size_t end, s
     while (begin < end) {
         size_t n = size != 0 ? size : draw_size(r, end - begin);
         n = n < end - begin ? n : end - begin;
-        ck_assert_int_eq(push(s, in, begin, begin + n), LP_OK);
+        EXPECT(push(s, in, begin, begin + n) == LP_OK);
         begin += n;
     }
 }
@@ -449,7 +449,7 @@ START_TEST(neighbours_never_lack_room)
             const size_t begin = N * at / SHARDS, end = N * (at + 1) / SHARDS;
             stream one = stream_new(20, (int32_t)begin, 77);
             push_all(&one, &in, begin, end, 50, &r);
-            ck_assert_int_eq(lp_stream_merge(all.at, one.at), LP_OK);
+            EXPECT(lp_stream_merge(all.at, one.at) == LP_OK);
             expect_valid(&all);
             stream_free(&one);
         }
@@ -604,8 +604,8 @@ static void expect_refused(const stream *s, const lp_logits *chunk, lp_status wa
 {
     unsigned char *before = malloc(s->bytes);
     memcpy(before, s->at, s->bytes);
-    ck_assert_int_eq(lp_stream_push(s->at, chunk), want);
-    ck_assert(memcmp(before, s->at, s->bytes) == 0);
+    EXPECT(lp_stream_push(s->at, chunk) == want);
+    EXPECT(memcmp(before, s->at, s->bytes) == 0);
     free(before);
 }
 
@@ -684,8 +684,8 @@ static void expect_no_merge(const stream *into, const stream *from, lp_status wa
 {
     unsigned char *before = malloc(into->bytes);
     memcpy(before, into->at, into->bytes);
-    ck_assert_int_eq(lp_stream_merge(into->at, from->at), want);
-    ck_assert(memcmp(before, into->at, into->bytes) == 0);
+    EXPECT(lp_stream_merge(into->at, from->at) == want);
+    EXPECT(memcmp(before, into->at, into->bytes) == 0);
     free(before);
 }
 
@@ -760,7 +760,7 @@ START_TEST(capacity)
         for (size_t i = 0; i <= way[w].fit; i++) {
             stream one = stream_of(4, (int32_t)i * way[w].step + 1, -1, x, 1);
             if (i < way[w].fit) {
-                ck_assert_int_eq(lp_stream_merge(all.at, one.at), LP_OK);
+                EXPECT(lp_stream_merge(all.at, one.at) == LP_OK);
                 expect_valid(&all);
             } else {
                 expect_no_merge(&all, &one, LP_ERR_SPACE);
@@ -802,8 +802,8 @@ static void expect_found(stream *s, stream *other, size_t byte, size_t head)
     if (lp_stream_check(s->at, s->bytes) != LP_ERR_STATE) {
         ck_abort_msg("a changed byte %zu was not found", byte);
     }
-    ck_assert_int_eq(lp_stream_finish(s->at, &row, logprob, token), LP_ERR_STATE);
-    ck_assert(memcmp(&row, &untouched, sizeof row) == 0 && token[0] == 0);
+    EXPECT(lp_stream_finish(s->at, &row, logprob, token) == LP_ERR_STATE);
+    EXPECT(memcmp(&row, &untouched, sizeof row) == 0 && token[0] == 0);
     expect_no_merge(other, s, LP_ERR_STATE);
     expect_no_merge(s, other, LP_ERR_STATE);
     lp_stream_used(s->at);
@@ -860,7 +860,7 @@ START_TEST(every_byte_damaged)
     stream fresh = stream_new(6, 0, 3), open = stream_of(6, 0, 3, x, LP_BLOCK + 300);
     stream whole = stream_of(6, 0, 3, x, 2 * LP_BLOCK), few = stream_of(6, 500, 3, x, 3);
     stream merged = stream_of(6, LP_BLOCK - 10, 3, x, LP_BLOCK + 20), part = stream_of(6, 4 * LP_BLOCK + 3, 3, x, 5);
-    ck_assert_int_eq(lp_stream_merge(merged.at, part.at), LP_OK);
+    EXPECT(lp_stream_merge(merged.at, part.at) == LP_OK);
     stream *all[] = {&fresh, &open, &whole, &few, &merged};
     for (size_t i = 0; i < COUNT(all); i++) {
         damage_every_byte(all[i], &other);
@@ -891,8 +891,8 @@ START_TEST(states_at_random)
         if (memcmp(s.at, good.at, 800) == 0 || memcmp(s.at, other.at, 800) == 0) {
             continue;
         }
-        ck_assert_int_eq(lp_stream_check(s.at, s.bytes), LP_ERR_STATE);
-        ck_assert_int_eq(lp_stream_finish(s.at, &row, logprob, token), LP_ERR_STATE);
+        EXPECT(lp_stream_check(s.at, s.bytes) == LP_ERR_STATE);
+        EXPECT(lp_stream_finish(s.at, &row, logprob, token) == LP_ERR_STATE);
         expect_no_merge(&good, &s, LP_ERR_STATE);
         const lp_logits in = {.data = x, .rows = 1, .vocab = 1 + rng_below(&r, 5000)};
         lp_stream_push(s.at, &in);
