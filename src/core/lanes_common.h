@@ -12,7 +12,9 @@
 enum { LP_LANES = 32, LP_SETS = 8, LP_GROUP = LP_LANES * LP_SETS, LP_GROUPS = 8, LP_BLOCK_SIZE = LP_GROUP * LP_GROUPS };
 
 /* the loops over columns must be flat for arrays of vectors to live in registers; scalar's 32 columns need not be */
+#ifndef LP_UNROLL /* defined as nothing where sanitizers' checks would be ten times as much to compile */
 #define LP_UNROLL _Pragma("GCC unroll 8")
+#endif
 #define LP_INLINE static inline __attribute__((always_inline))
 
 /* element `set` of the lane at p, which no alignment is promised of */
