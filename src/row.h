@@ -65,6 +65,19 @@ static inline int row_is_better(const row *r, float m, int32_t id)
 }
 void row_hold(row *r, float m, int32_t id, const block_sum *full, const block_sum *rest);
 
+/* a row of one block, its maximum at id */
+static inline void row_of_block(row *r, int entropy, float m, int32_t id, const block_sum *full, const block_sum *rest)
+{
+    acc_init(&r->s);
+    acc_init(&r->t);
+    r->full = *full;
+    r->rest = *rest;
+    r->max = m;
+    r->id = id;
+    r->flags = entropy ? ROW_ENTROPY : 0;
+    r->wide_hint = 0;
+}
+
 void row_merge(row *into, const row *from);
 
 typedef struct row_result {

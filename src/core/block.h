@@ -447,49 +447,57 @@ static size_t block_find(const block_groups *g, float m)
     }
 }
 
-/* the sum of a lane's elements, as group_fast adds them */
-LP_INLINE float lane_sum(const float e[LP_SETS])
+/* the sum of a lane's elements, `step` apart, as group_fast adds them */
+LP_INLINE float lane_sum(const float *e, int step)
 {
-    return ((e[0] + e[1]) + (e[2] + e[3])) + ((e[4] + e[5]) + (e[6] + e[7]));
+    return ((e[0] + e[step]) + (e[2 * step] + e[3 * step])) +
+           ((e[4 * step] + e[5 * step]) + (e[6 * step] + e[7 * step]));
+}
+
+/* Exchanges, in double, the one lane sum that has the maximum for that of its seven others; good as long as what remains is not
+ * lost in the rounding of the whole: 2^-50 of it against the 2^-20 demanded. */
+LP_INLINE int rest_exchange(raw_sum *rest, const raw_sum *raw, float with, float without)
+{
+    *rest = *raw;
+    rest->s = (raw->s - (double)with) + (double)without;
+    return rest->s >= 0x1p-20 * raw->s && rest->s >= NARROW_LEAST;
+}
+
+/* the maximum is nearly all there is: sums again without it */
+static block_sum rest_again(const block_groups *g, size_t at, const raw_sum *raw)
+{
+    _Alignas(64) float copy[LP_GROUP];
+    const float *group[LP_GROUPS];
+    for (int i = 0; i < g->count; i++) {
+        group[i] = g->at[i];
+    }
+    memcpy(copy, group[at / LP_GROUP], sizeof copy);
+    copy[at % LP_GROUP] = -__builtin_inff();
+    group[at / LP_GROUP] = copy;
+    row scratch;
+    raw_sum rest = *raw;
+    block_sum none = {0, 0, raw->ref.k, raw->m, 0};
+    scratch.flags = 0;
+    return block_careful(&scratch, group, g->count, &rest) ? block_scale(&rest) : none;
 }
 
 /* the block's sums without its maximum, which lies at `at` */
 static block_sum block_rest(const block_groups *g, size_t at, const raw_sum *raw)
 {
-    /* In double, the one lane sum that has the maximum is exchanged for that of its seven others; good as long as what
-     * remains is not lost in the rounding of the whole: 2^-50 of it against the 2^-20 demanded. */
     enum { ROOM = (int)LP_WIDTH > (int)LP_SETS ? (int)LP_WIDTH : (int)LP_SETS };
-    size_t holder = at / LP_GROUP;
     const vf shift = v_set1(raw->ref.shift), lowest = v_set1(raw->ref.lowest), magic = v_set1(raw->ref.magic);
     const vf zero = v_set1(0);
-    const float *x = g->at[holder] + at % LP_LANES;
+    const float *x = g->at[at / LP_GROUP] + at % LP_LANES;
     _Alignas(64) float e[ROOM];
     LP_UNROLL for (int i = 0; i < LP_SETS; i += LP_WIDTH)
     {
         vf a = v_sub(v_load_lane(x + i * LP_LANES), shift), t;
         v_store(e + i, v_where_ge(a, lowest, exp_terms(v_where_ge(a, lowest, a, zero), magic, &t), zero));
     }
-    const float with = lane_sum(e);
+    const float with = lane_sum(e, 1);
     e[at % LP_GROUP / LP_LANES] = 0;
-    const float without = lane_sum(e);
-    raw_sum rest = *raw;
-    rest.s = (raw->s - (double)with) + (double)without;
-    if (rest.s >= 0x1p-20 * raw->s && rest.s >= NARROW_LEAST) {
-        return block_scale(&rest);
-    }
-    /* the maximum is nearly all there is: sum again without it */
-    _Alignas(64) float copy[LP_GROUP];
-    const float *group[LP_GROUPS];
-    for (int i = 0; i < g->count; i++) {
-        group[i] = g->at[i];
-    }
-    memcpy(copy, group[holder], sizeof copy);
-    copy[at % LP_GROUP] = -__builtin_inff();
-    group[holder] = copy;
-    row scratch;
-    block_sum none = {0, 0, raw->ref.k, raw->m, 0};
-    scratch.flags = 0;
-    return block_careful(&scratch, group, g->count, &rest) ? block_scale(&rest) : none;
+    raw_sum rest;
+    return rest_exchange(&rest, raw, with, lane_sum(e, 1)) ? block_scale(&rest) : rest_again(g, at, raw);
 }
 
 /* What no lane sum below can hold: an element of at least `level` has e^x above this. Errors of e^x and of the sums are far

@@ -24,9 +24,53 @@ LP_INLINE int short_sums(short_row *r, const source *from, size_t n, int entropy
     return block_fast(&r->groups, here, m, &r->raw, &sums, &peak, 0, entropy);
 }
 
+/* block_rest of each fast row: their lanes side by side, an exponential for two rows or more and a sum for all */
+LP_INLINE void short_rests(const short_row *r, size_t count, block_sum rest[ROW_SOME])
+{
+    if (count == 1) {
+        if (r->fast) {
+            rest[0] = block_rest(&r->groups, r->at, &r->raw);
+        }
+        return;
+    }
+    const vf lowest = v_set1(EXP_LOWEST), magic = v_set1(EXP_MAGIC), zero = v_set1(0);
+    _Alignas(64) float e[LP_SETS * ROW_SOME];
+    float with[ROW_SOME], without[ROW_SOME];
+    for (size_t i = 0; i < ROW_SOME; i++) {
+        const float *x = i < count && r[i].fast ? r[i].groups.at[r[i].at / LP_GROUP] + r[i].at % LP_LANES : NULL;
+        LP_UNROLL for (size_t j = 0; j < LP_SETS; j++)
+        {
+            e[j * ROW_SOME + i] = x != NULL ? lane_at(x, j) : 0;
+        }
+    }
+    LP_UNROLL for (int i = 0; i < LP_SETS * ROW_SOME; i += LP_WIDTH)
+    {
+        vf a = v_load(e + i), t;
+        v_store(e + i, v_where_ge(a, lowest, exp_terms(v_where_ge(a, lowest, a, zero), magic, &t), zero));
+    }
+    for (int i = 0; i < ROW_SOME; i++) {
+        with[i] = lane_sum(e + i, ROW_SOME);
+    }
+    for (size_t i = 0; i < count; i++) {
+        e[(r[i].fast ? r[i].at % LP_GROUP / LP_LANES : 0) * ROW_SOME + i] = 0;
+    }
+    for (int i = 0; i < ROW_SOME; i++) {
+        without[i] = lane_sum(e + i, ROW_SOME);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (r[i].fast) {
+            raw_sum exchanged;
+            rest[i] = rest_exchange(&exchanged, &r[i].raw, with[i], without[i])
+                          ? block_scale(&exchanged)
+                          : rest_again(&r[i].groups, r[i].at, &r[i].raw);
+        }
+    }
+}
+
 LP_INLINE void short_rows(row *rows, const source *from, size_t count, size_t n, int entropy)
 {
     short_row r[ROW_SOME];
+    block_sum rest[ROW_SOME];
     for (size_t i = 0; i < count; i++) {
         r[i].fast = short_sums(r + i, from + i, n, entropy);
     }
@@ -35,13 +79,14 @@ LP_INLINE void short_rows(row *rows, const source *from, size_t count, size_t n,
             r[i].at = block_find(&r[i].groups, r[i].raw.m);
         }
     }
+    short_rests(r, count, rest);
     for (size_t i = 0; i < count; i++) {
-        row_init(rows + i, entropy);
         if (r[i].fast) {
-            const block_sum full = block_scale(&r[i].raw), rest = block_rest(&r[i].groups, r[i].at, &r[i].raw);
-            row_hold(rows + i, r[i].raw.m, (int32_t)r[i].at, &full, &rest);
+            const block_sum full = block_scale(&r[i].raw);
+            row_of_block(rows + i, entropy, r[i].raw.m, (int32_t)r[i].at, &full, rest + i);
         } else {
             scan job = {rows + i, NULL, 0, 0, 0, 0};
+            row_init(rows + i, entropy);
             scan_row(&job, from + i, n, 0);
         }
     }
