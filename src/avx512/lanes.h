@@ -154,10 +154,19 @@ LP_INLINE float v_min_lanes(vf a)
 {
     return _mm512_reduce_min_ps(a);
 }
+#define LP_OWN_COMPRESS /* core/top.h; in registers: into memory it is microcode on Zen 4 */
+LP_INLINE uint32_t v_first_bits(size_t n)
+{
+    return n < LP_WIDTH ? (1U << n) - 1 : 0xFFFF;
+}
+LP_INLINE vf v_compress(vf x, uint32_t mask)
+{
+    return _mm512_maskz_compress_ps((__mmask16)mask, x);
+}
 #define LP_OWN_FIRST /* core/top.h */
 LP_INLINE __mmask16 first_lanes(size_t n)
 {
-    return (__mmask16)(n < LP_WIDTH ? (1U << n) - 1 : 0xFFFF);
+    return (__mmask16)v_first_bits(n);
 }
 LP_INLINE vf v_load_first(const float *p, size_t n, vf other)
 {

@@ -128,17 +128,34 @@ static float select_bound(float *x, size_t n, size_t k, float least)
     return float_at((int32_t)from);
 }
 
-/* Drops what k others exceed, and raises the limit. All candidates so far are of blocks before the next one's. */
-static void candidates_select(candidates *c)
+/* drops what does not reach the bound, in order */
+LP_INLINE void candidates_keep(candidates *c, float bound)
 {
     size_t kept = 0;
-    float bound = select_bound(c->x, c->n, c->list->k, c->limit);
+#ifdef LP_OWN_COMPRESS
+    for (size_t i = 0; i < c->n; i += LP_WIDTH) {
+        const vf x = v_load(c->x + i);
+        uint32_t mask = v_mask_ge(x, v_set1(bound)) & v_first_bits(c->n - i);
+        /* what is stored behind these is overwritten, or lies where everything has been read */
+        v_store((float *)(void *)(c->id + kept), v_compress(v_load((const float *)(const void *)(c->id + i)), mask));
+        v_store(c->x + kept, v_compress(x, mask));
+        kept += (size_t)__builtin_popcount(mask);
+    }
+#else
     for (size_t i = 0; i < c->n; i++) {
         c->x[kept] = c->x[i];
         c->id[kept] = c->id[i];
         kept += c->x[i] >= bound;
     }
+#endif
     c->n = kept;
+}
+
+/* Drops what k others exceed, and raises the limit. All candidates so far are of blocks before the next one's. */
+static __attribute__((noinline)) void candidates_select(candidates *c)
+{
+    float bound = select_bound(c->x, c->n, c->list->k, c->limit);
+    candidates_keep(c, bound);
     if (bound > c->limit) {
         c->limit = bound;
         c->limit_id = c->list->n == 0 ? -1 : INT32_MAX;
