@@ -134,10 +134,10 @@ LP_INLINE void candidates_keep(candidates *c, float bound)
     size_t kept = 0;
 #ifdef LP_OWN_COMPRESS
     for (size_t i = 0; i < c->n; i += LP_WIDTH) {
-        const vf x = v_load(c->x + i);
+        const vf x = v_load(c->x + i), id = v_load_first((const float *)(const void *)(c->id + i), c->n - i, v_set1(0));
         uint32_t mask = v_mask_ge(x, v_set1(bound)) & v_first_bits(c->n - i);
         /* what is stored behind these is overwritten, or lies where everything has been read */
-        v_store((float *)(void *)(c->id + kept), v_compress(v_load((const float *)(const void *)(c->id + i)), mask));
+        v_store((float *)(void *)(c->id + kept), v_compress(id, mask));
         v_store(c->x + kept, v_compress(x, mask));
         kept += (size_t)__builtin_popcount(mask);
     }
