@@ -6,7 +6,6 @@
 #include "rows.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { MOST = 3 * LP_BLOCK + LP_BLOCK / 2, TOP = 20, MASK_WORDS = (MOST + 31) / 32 };
