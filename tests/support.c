@@ -190,6 +190,11 @@ double ulp_of(double x)
     return ldexp(1.0, exponent - 24);
 }
 
+double ulp_of_larger(double a, double b)
+{
+    return ulp_of(fmax(fabs(a), fabs(b)));
+}
+
 bool same_bits(float a, float b)
 {
     return float_bits(a) == float_bits(b);

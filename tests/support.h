@@ -29,23 +29,22 @@ uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count); /* FNV-1a, 
 uint64_t test_seed(void); /* LP_TEST_SEED, or a fixed one */
 bool test_quick(void);    /* LP_TEST_QUICK: smaller grids, for emulators */
 
-/* ---- suites
- * ------------------------------------------------------------------------------------------------------ Runs
- * the suite under the ISA of LOGPROB_ISA: 77 (skipped) where this CPU lacks it, a failure where it was not
- * obeyed. The library is first touched inside a test, never here. */
+/* ---- suites ------------------------------------------------------------------------------------------------------ */
+
+/* Runs the suite under the ISA of LOGPROB_ISA: 77 (skipped) where this CPU lacks it, a failure where it was not obeyed. The
+ * library is first touched inside a test, never here. */
 int suite_main(const char *name, void (*add_cases)(Suite *));
 TCase *add_case(Suite *suite, const char *name); /* with a time limit that emulators can keep */
 
-/* ---- floats
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- floats ------------------------------------------------------------------------------------------------------ */
 #define NAN_BITS 0x7fc00000U /* the one NaN that results hold */
 uint32_t float_bits(float x);
 float float_from_bits(uint32_t bits);
 double ulp_of(double x); /* distance of floats at |x| */
+double ulp_of_larger(double a, double b);
 bool same_bits(float a, float b);
 
-/* ---- failures
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- failures ---------------------------------------------------------------------------------------------------- */
 typedef struct place {
     const char *function, *values; /* the function under test, the class of its input */
     size_t n, offset;              /* vocabulary, and where the row starts (elements) */

@@ -14,11 +14,6 @@ typedef struct errors {
     worst logsumexp, dense, top, entropy;
 } errors;
 
-static double ulp_of_larger(double a, double b)
-{
-    return ulp_of(fmax(fabs(a), fabs(b)));
-}
-
 static place at_function(const place *row, const char *function)
 {
     place at = *row;
@@ -32,7 +27,7 @@ static void check_logsumexp(const place *row, const oracle *o, float got, errors
     const double ulp = ulp_of_larger((double)got, o->logsumexp);
     const double error = fabs((double)got - o->logsumexp);
     worst_note(&e->logsumexp, &at, 0, error - BOUND_ROUNDING_ULP * ulp, (double)got, o->logsumexp);
-    if (!(error <= BOUND_ROUNDING_ULP * ulp + BOUND_SUM * o->rest / (1 + o->rest))) {
+    if (!logsumexp_holds(o, got)) {
         fail_at(&at, 0, (double)got, o->logsumexp, "out of bounds");
     }
 }
@@ -40,13 +35,13 @@ static void check_logsumexp(const place *row, const oracle *o, float got, errors
 static void check_entropy(const place *row, const oracle *o, float got, errors *e)
 {
     const place at = at_function(row, "lp_entropy");
-    if (o->rest < BOUND_REST * (1 + 1e-6) && got == 0) {
+    if (rest_vanishes(o) && got == 0) {
         return;
     }
     const double ulp = ulp_of_larger((double)got, o->entropy);
     const double error = fabs((double)got - o->entropy);
     worst_note(&e->entropy, &at, 0, (error - BOUND_ROUNDING_ULP * ulp) / o->entropy, (double)got, o->entropy);
-    if (!(error <= BOUND_ROUNDING_ULP * ulp + BOUND_ENTROPY * o->entropy) || signbit(got)) {
+    if (!entropy_holds(o, got)) {
         fail_at(&at, 0, (double)got, o->entropy, "out of bounds");
     }
 }
@@ -58,14 +53,13 @@ static void check_logprob(const place *row, const oracle *o, size_t i, float x, 
     if (got > 0 || same_bits(got, -0.0f) || isnan(got) || (isinf(got) && exact > -(double)FLT_MAX)) {
         fail_at(&at, i, (double)got, exact, "not a logprob");
     }
-    if (isinf(got) || (o->rest < BOUND_REST * (1 + 1e-6) && got == 0)) {
+    if (isinf(got) || (rest_vanishes(o) && got == 0)) {
         return;
     }
     const double error = fabs((double)got - exact), ulps = error / ulp_of_larger((double)got, exact);
-    const double slack = BOUND_SUM * o->rest / (1 + o->rest);
     const bool top = exact > -0.6931471805599453;
     worst_note(top ? &e->top : &e->dense, &at, i, ulps, (double)got, exact);
-    if (!(error <= BOUND_DENSE_ULP * ulp_of_larger((double)got, exact) + slack)) {
+    if (!(error <= BOUND_DENSE_ULP * ulp_of_larger((double)got, exact) + sum_slack(o))) {
         fail_at(&at, i, (double)got, exact, "out of bounds");
     }
     if (top && !(ulps <= BOUND_TOP_ULP)) {

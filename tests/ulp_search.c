@@ -38,11 +38,6 @@ typedef struct finding {
 
 /* ---- the error of one quantity --------------------------------------------------------------------------------- */
 
-static double ulp_of_larger(double a, double b)
-{
-    return ulp_of(fmax(fabs(a), fabs(b)));
-}
-
 static finding beyond_rounding(double got, double want, double unit, double bound)
 {
     const double error = fabs(got - want), rounding = BOUND_ROUNDING_ULP * ulp_of_larger(got, want);
@@ -53,7 +48,7 @@ static finding beyond_rounding(double got, double want, double unit, double boun
 static finding dense_error(const oracle *o, const float *x, size_t n, const float *logprob, bool top)
 {
     finding most = {-1, 0, 0, 0, 0};
-    const double slack = BOUND_SUM * o->rest / (1 + o->rest);
+    const double slack = sum_slack(o);
     for (size_t i = 0; i < n; i++) {
         const double want = oracle_logprob(o, x[i]), got = (double)logprob[i];
         if ((want > -0.6931471805599453) != top || isinf(x[i]) || want < -1e30) {
@@ -72,7 +67,7 @@ static finding dense_error(const oracle *o, const float *x, size_t n, const floa
 static finding error_of(quantity q, const oracle *o, const float *x, size_t n, const results *r, const float *logprob)
 {
     const finding none = {-1, 0, 0, 0, 0};
-    const double sum = BOUND_SUM * o->rest / (1 + o->rest);
+    const double sum = sum_slack(o);
     if (o->rest < 2 * BOUND_REST) {
         return none;
     }

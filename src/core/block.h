@@ -383,6 +383,20 @@ LP_INLINE float block_max(const block_groups *g)
     return v_max_lanes(v_max(v_max(max[0], max[1]), v_max(max[2], max[3]))) + 0.0F;
 }
 
+/* a block's sums from those of its groups; 0 where the bits or the sum show that the fast path did not hold */
+LP_INLINE int groups_add_up(group_sums *sums, int groups, vu bits, float m, raw_sum *raw, int full, int entropy)
+{
+    if (v_bits_test(bits, NARROW_OUTSIDE)) {
+        return 0;
+    }
+    int n = full ? LP_GROUPS : sums_pad(sums, groups);
+    raw->m = m;
+    raw->ref = narrow_reference;
+    raw->s = v_sum_groups(sums->s, n);
+    raw->q = entropy ? v_sum_groups(sums->q, n) : 0;
+    return narrow_holds(raw->s);
+}
+
 /* The fast path: 0 where the block's content rules it out. m is the block's maximum for the entropy; without it the maximum
  * is left open (NaN), and `peak` bounds e^x of every element instead. */
 LP_INLINE int block_fast(const block_groups *g, origin source, float m, raw_sum *raw, group_sums *sums, vf *peak,
@@ -402,15 +416,7 @@ LP_INLINE int block_fast(const block_groups *g, origin source, float m, raw_sum 
         group_fast_last(g->padded, g->rest, s, q, v_set1(m), peak, &bits, entropy);
         groups++;
     }
-    if (v_bits_test(bits, NARROW_OUTSIDE)) {
-        return 0;
-    }
-    raw->m = m;
-    raw->ref = narrow_reference;
-    int n = full ? LP_GROUPS : sums_pad(sums, groups);
-    raw->s = v_sum_groups(sums->s, n);
-    raw->q = entropy ? v_sum_groups(sums->q, n) : 0;
-    return narrow_holds(raw->s);
+    return groups_add_up(sums, groups, bits, m, raw, full, entropy);
 }
 
 #ifndef LP_OWN_SET_MASK

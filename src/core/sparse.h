@@ -114,15 +114,7 @@ LP_INLINE int block_absent(const presence *p, const block_groups *g, origin star
             group_fast(g->at[i], from, s, q, v_set1(m), magic, peak, &bits, entropy, 1);
         }
     }
-    if (v_bits_test(bits, NARROW_OUTSIDE)) {
-        return 0;
-    }
-    int n = sums_pad(sums, g->count);
-    raw->m = m;
-    raw->ref = narrow_reference;
-    raw->s = v_sum_groups(sums->s, n);
-    raw->q = entropy ? v_sum_groups(sums->q, n) : 0;
-    return narrow_holds(raw->s);
+    return groups_add_up(sums, g->count, bits, m, raw, 0, entropy);
 }
 
 enum { PICKS = 64 };
