@@ -74,6 +74,9 @@ LP_INLINE vf v_exp_table(vf t)
 }
 /* the additions of a pair when it is done: both compilers would keep them, and their spilled terms, for later */
 #define LP_FINISH(v) __asm__ volatile("" : "+x"(v))
+#ifndef __clang__ /* it does so where that is better */
+#define LP_LOADED(v) __asm__("" : "+x"(v))
+#endif
 
 LP_INLINE vu v_bits_zero(void)
 {

@@ -84,6 +84,9 @@ LP_INLINE vf exp_narrow(vf x, vf *t)
 {
     static const float table[8] = EXP_TABLE_REVERSED;
     const vf entries = _mm512_broadcast_f32x8(_mm256_loadu_ps(table)), magic = v_set1(0x1p20F + 1279 * 0.125F);
+#ifndef __clang__
+    __asm__ volatile("" : "+v"(x)); /* loaded once, and in this order: gcc would load it for each use */
+#endif
     *t = v_fnma(x, v_set1(EXP_LOG2E / (8 * EXP_UNIT)), magic);
     vf n = v_sub(magic, *t);
     vf r = v_fnma(n, v_set1(EXP_LN2 * (8 * EXP_UNIT)), x);

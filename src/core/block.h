@@ -94,6 +94,11 @@ static int sums_pad(group_sums *sums, int groups)
 #define LP_FINISH(v)
 #endif
 
+/* asks for what was loaded to stay in a register, where a compiler would load it again for each use */
+#ifndef LP_LOADED
+#define LP_LOADED(v)
+#endif
+
 /* The sum of four pairs, two of which are added when they are there, so that one register holds them; an ISA with many has no
  * need of it, and copies more. */
 LP_INLINE void pairs_join(vf pair[4], int p)
@@ -122,7 +127,11 @@ LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m,
         LP_UNROLL for (int p = 0; p < 4; p++)
         {
             const float *at = x + 2 * p * LP_LANES + c * LP_WIDTH;
-            const vf x1[2] = {v_load(at), v_load(at + LP_LANES)};
+            vf x1[2] = {v_load(at), v_load(at + LP_LANES)};
+            if (!entropy) {
+                LP_LOADED(x1[0]);
+                LP_LOADED(x1[1]);
+            }
             /* e^0 instead, which is taken back: NaN, which no comparison holds for, stays and shows in the bits */
             const vf x2[2] = {absent ? v_where_ge(none, x1[0], zero, x1[0]) : x1[0],
                               absent ? v_where_ge(none, x1[1], zero, x1[1]) : x1[1]};

@@ -215,8 +215,9 @@ LP_INLINE void pair_row_terms(float *e, const float *x, vu *bits, int all)
         LP_UNROLL for (size_t c = 0; c < 4; c += 2)
         {
             const float *at = x + i + c * LP_WIDTH;
-            const vf two[2] = {v_load(at), v_load(at + LP_WIDTH)};
-            vf e2[2];
+            vf two[2] = {v_load(at), v_load(at + LP_WIDTH)}, e2[2];
+            LP_LOADED(two[0]);
+            LP_LOADED(two[1]);
             v_prefetch(at + LP_PREFETCH); /* two vectors are a cache line */
             pair_exp_two(two, magic, e2, bits, all);
             v_store(e + i + c * LP_WIDTH, e2[0]);
