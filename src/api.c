@@ -256,7 +256,7 @@ static lp_status score_row(const lp_logits *in, const kernels *kernel, const int
     scan job = {&sums, NULL, 0, 0, 0, 0};
     row_init(&sums, out->entropy != NULL);
     if (top_token != NULL && k != 0) {
-        topk_init(&top, top_logprob, top_token, k);
+        top = topk_new(top_logprob, top_token, k);
         job.top = &top;
     }
     int ranked = ids != NULL && (out->token_rank != NULL || out->token_rank_ties != NULL);

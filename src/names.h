@@ -30,7 +30,6 @@
 #define state_used lp_internal_state_used
 #define stream_weight lp_internal_stream_weight
 #define top_sum lp_internal_top_sum
-#define topk_init lp_internal_topk_init
 #define topk_offer lp_internal_topk_offer
 #define topk_offer_sorted lp_internal_topk_offer_sorted
 #define topk_sort lp_internal_topk_sort

@@ -238,8 +238,7 @@ static inline const unsigned char *state_list_read(const state *s)
 /* the list as the kernels take it, its entries at logit and id: in the state, or a copy */
 static inline topk state_top(const state *s, unsigned char *logit, unsigned char *id)
 {
-    topk t;
-    topk_init(&t, logit, id, (size_t)s->k);
+    topk t = topk_new(logit, id, (size_t)s->k);
     t.n = s->top_n;
     t.sorted = (s->flags & STREAM_SORTED) != 0;
     if (t.n != 0 && t.n == t.k) {

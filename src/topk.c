@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Sorting and merging of top-k candidates. No allocation; stack bounded by the radix sort's counters. */
 #include "topk.h"
-#include <math.h>
 
 static uint64_t get(const topk *t, size_t i)
 {
@@ -18,12 +17,6 @@ static void put(topk *t, size_t i, uint64_t key)
     int32_t id = topk_key_id(key);
     memcpy(t->logit + i * sizeof x, &x, sizeof x);
     memcpy(t->id + i * sizeof id, &id, sizeof id);
-}
-
-void topk_init(topk *t, void *logit, void *id, size_t k)
-{
-    topk fresh = {logit, id, k, 0, -INFINITY, INT32_MAX, 1};
-    *t = fresh;
 }
 
 enum { RUN = 16 };

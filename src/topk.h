@@ -39,7 +39,12 @@ static inline int32_t topk_key_id(uint64_t key)
     return (int32_t) ~(uint32_t)key;
 }
 
-void topk_init(topk *t, void *logit, void *id, size_t k);
+/* an empty list; by value, for what a call writes in parts and its caller copies as a whole waits for the cache */
+static inline topk topk_new(void *logit, void *id, size_t k)
+{
+    topk t = {logit, id, k, 0, -__builtin_inff(), INT32_MAX, 1};
+    return t;
+}
 
 /* Offers keys, in any order (they are sorted in place; scratch has as many). Keys that do not get in are dropped. */
 void topk_offer(topk *t, uint64_t *key, uint64_t *scratch, size_t n);
