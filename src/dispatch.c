@@ -2,7 +2,6 @@
 /* Detects what the CPU and the operating system have, and publishes one complete, constant table of kernels. */
 #include "dispatch.h"
 #include "logprob.h"
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +33,8 @@ static int cpu_has(lp_isa isa)
     }
     uint64_t state = enabled_state();
     const uint64_t ymm = 0x6, zmm = 0xE6;
-    int avx2 = has(b, 5), avx512 = has(b, 16) && has(b, 17) && has(b, 30) && has(b, 31); /* F, DQ, BW, VL */
+    int avx2 = has(b, 3) && has(b, 5) && has(b, 8);                    /* BMI1, AVX2, BMI2 */
+    int avx512 = has(b, 16) && has(b, 17) && has(b, 30) && has(b, 31); /* F, DQ, BW, VL */
     if (isa == LP_ISA_AVX2) {
         return avx2 && (state & ymm) == ymm;
     }
@@ -105,19 +105,16 @@ static const kernels *choose(void)
     return &kernels_scalar;
 }
 
-static _Atomic(const kernels *) active;
+_Atomic(const kernels *) active_kernels;
 
-const kernels *dispatch(void)
+const kernels *choose_kernels(void)
 {
-    const kernels *k = atomic_load_explicit(&active, memory_order_acquire);
-    if (k == NULL) {
-        const kernels *mine = choose();
-        /* the loser of a race adopts the winner's table, which the failed exchange has put into k */
-        if (atomic_compare_exchange_strong_explicit(&active, &k, mine, memory_order_acq_rel, memory_order_acquire)) {
-            k = mine;
-        }
-    }
-    return k;
+    const kernels *first = NULL, *mine = choose();
+    /* the loser of a race adopts the winner's table, which the failed exchange puts into `first` */
+    return atomic_compare_exchange_strong_explicit(&active_kernels, &first, mine, memory_order_acq_rel,
+                                                   memory_order_acquire)
+               ? mine
+               : first;
 }
 
 lp_isa lp_isa_active(void)
@@ -136,7 +133,7 @@ lp_status lp_isa_select(lp_isa isa)
     if (k == NULL) {
         return LP_ERR_ISA;
     }
-    atomic_store_explicit(&active, k, memory_order_release);
+    atomic_store_explicit(&active_kernels, k, memory_order_release);
     return LP_OK;
 }
 

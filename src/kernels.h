@@ -2,6 +2,7 @@
 /* The table of kernels that each ISA fills: everything that reads a row of logits. */
 #ifndef LP_KERNELS_H
 #define LP_KERNELS_H
+#include "logprob.h"
 #include "pair.h"
 #include "row.h"
 #include "topk.h"
@@ -27,6 +28,8 @@ typedef struct scan {
     uint64_t above, not_below;
 } scan;
 
+struct state; /* of a stream: stream_state.h */
+
 typedef struct kernels {
     int32_t isa;
     /* n elements whose first has the id `first`, a multiple of LP_BLOCK */
@@ -41,6 +44,8 @@ typedef struct kernels {
     int (*compare_quick)(pair_scan *job, const source *p, const source *q, size_t n);
     /* any two rows that have mass, and neither NaN nor +inf */
     void (*compare_exact)(pair_exact *job, const source *p, const source *q, size_t n);
+    /* lp_stream_push: neither is NULL (core/push.h) */
+    lp_status (*push)(struct state *s, const lp_logits *chunk);
     row_functions functions;
 } kernels;
 

@@ -3,7 +3,8 @@
  * anything in a program that links liblogprob.a. scripts/ci/symbols.sh finds the ones that are missing. */
 #ifndef LP_NAMES_H
 #define LP_NAMES_H
-#define dispatch lp_internal_dispatch
+#define active_kernels lp_internal_active_kernels
+#define choose_kernels lp_internal_choose_kernels
 #define kernels_avx2 lp_internal_kernels_avx2
 #define kernels_avx512 lp_internal_kernels_avx512
 #define kernels_neon lp_internal_kernels_neon
@@ -20,16 +21,14 @@
 #define row_hold lp_internal_row_hold
 #define row_init lp_internal_row_init
 #define row_merge lp_internal_row_merge
-#define row_sum lp_internal_row_sum
 #define size_product lp_internal_size_product
+#define push_other lp_internal_push_other
 #define slot_part lp_internal_slot_part
 #define slot_put lp_internal_slot_put
 #define state_coverage lp_internal_state_coverage
 #define state_holds lp_internal_state_holds
 #define state_top lp_internal_state_top
 #define state_used lp_internal_state_used
-#define stream_weight lp_internal_stream_weight
-#define top_sum lp_internal_top_sum
 #define topk_offer lp_internal_topk_offer
 #define topk_offer_sorted lp_internal_topk_offer_sorted
 #define topk_sort lp_internal_topk_sort

@@ -7,9 +7,6 @@
 #include "stream_state.h"
 #include <math.h>
 
-/* what a push is made of: calls would cost as much as some of these do */
-#define STREAM_INLINE static inline __attribute__((always_inline))
-
 size_t lp_stream_size(size_t k)
 {
     return k > (SIZE_MAX / 2 - LP_STREAM_SIZE(0)) / 8 - 8 ? 0 : LP_STREAM_SIZE(k);
@@ -78,16 +75,13 @@ typedef struct work {
     topk top;
     int32_t last; /* the list's last id, as long as nothing has come in */
     scan job;
-    uint64_t held_sum; /* of the words of the row from `full` on, as the state has them */
 } work;
 
 /* 0 where the row was damaged, or the list's length. The entries can do no harm: merge, finish and check look at them. */
-STREAM_INLINE int work_begin(work *w, state *s)
+static int work_begin(work *w, state *s)
 {
-    unsigned char *copy = (unsigned char *)&w->row;
-    uint64_t sum = words_copy(copy, s->row, 0, ROW_HELD);
-    w->held_sum = words_copy(copy, s->row, ROW_HELD, ROW_WORDS);
-    if (s->row_sum != sum + w->held_sum || s->top_n > s->k) {
+    memcpy(&w->row, s->row, sizeof w->row);
+    if (s->row_sum != row_sum(s) || s->top_n > s->k) {
         return 0;
     }
     w->top = state_top(s, state_list(s), state_list(s) + (size_t)s->k * sizeof(float));
@@ -97,18 +91,13 @@ STREAM_INLINE int work_begin(work *w, state *s)
     return 1;
 }
 
-STREAM_INLINE void work_end(work *w, state *s)
+static void work_end(work *w, state *s)
 {
     const topk *now = &w->top;
     const uint32_t sorted = now->sorted ? STREAM_SORTED : 0;
-    unsigned char *from = (unsigned char *)&w->row;
-    enum { MARKS = offsetof(row, max) };            /* which block is held, by the id of its maximum, and the flags */
-    const uint64_t flags = halves(w->row.flags, 0); /* without wide_hint */
-    memcpy(from + MARKS + 8, &flags, sizeof flags);
-    if (((load_u64(s->row + MARKS) ^ load_u64(from + MARKS)) | (load_u64(s->row + MARKS + 8) ^ flags)) != 0) {
-        w->held_sum = words_copy(s->row, from, ROW_HELD, ROW_WORDS);
-    }
-    put_word(s, &s->row_sum, SUM_OF(row_sum), w->held_sum + words_copy(s->row, from, 0, ROW_HELD));
+    w->row.wide_hint = 0;
+    memcpy(s->row, &w->row, sizeof w->row);
+    put_word(s, &s->row_sum, SUM_OF(row_sum), row_sum(s));
     /* whatever comes into the list, without anything being driven out of it or into another place, changes one of these */
     if (now->n != s->top_n || sorted != (s->flags & STREAM_SORTED) || now->limit_id != w->last) {
         put_lengths(s, s->ranges, (uint32_t)now->n);
@@ -173,7 +162,7 @@ static void append(work *w, state *s, const source *from, size_t n, int32_t end,
 
 /* all n logits of a chunk, from the id `end` on; is_first: the stream's first. The rest of a block, whole blocks, the beginning
  * of one. */
-STREAM_INLINE void take(work *w, state *s, const source *from, size_t n, int32_t end, int is_first)
+static void take(work *w, state *s, const source *from, size_t n, int32_t end, int is_first)
 {
     const size_t offset = (size_t)end % LP_BLOCK, room = LP_BLOCK - offset;
     const size_t head = offset == 0 ? 0 : n < room ? n : room, tail = (n - head) % LP_BLOCK, whole = n - head - tail;
@@ -254,60 +243,6 @@ static lp_status push_source(state *s, const source *from, size_t n, int32_t end
     return LP_OK;
 }
 
-/* whether a chunk is one row of plain f32 logits, as far as its members tell at a glance */
-static inline int is_simple(const lp_logits *c)
-{
-    const float one = 1;
-    uint32_t scale = float_bits(c->inv_temperature);
-    uintptr_t pointers = (uintptr_t)c->allowed | (uintptr_t)c->row_inv_temperature | (uintptr_t)c->reserved[0] |
-                         (uintptr_t)c->reserved[1] | (uintptr_t)c->reserved[2];
-    uint32_t others = (uint32_t)c->dtype | float_bits(c->softcap) | c->flags;
-    return (pointers | others | c->allowed_stride | (c->rows ^ 1)) == 0 && (scale == 0 || scale == float_bits(one)) &&
-           (c->stride == 0 || c->stride >= c->vocab) && c->data != NULL;
-}
-
-/* Whether simple logits may come: more of them, after such. Of the state, what decides on that is verified, with the counts by
- * which a place is found for them; damage to the rest stays to be found, for sums only take on differences. */
-static inline int simple_fits(const state *s)
-{
-    const uint64_t counts = load_u64(&s->flags), range = load_u64(&s->range[0]);
-    const uint32_t flags = s->flags | STREAM_SORTED, is_open = (uint32_t)s->range[0].end % LP_BLOCK != 0;
-    return s->hot == hot_sum(s, counts, range) && flags == (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) &&
-           s->slots - is_open <= 1;
-}
-
-/* whether simple logits complete no block and are not the token */
-static inline int are_few(const state *s, size_t n)
-{
-    const uint32_t end = (uint32_t)s->range[0].end, token = (uint32_t)s->token;
-    return n < LP_BLOCK - end % LP_BLOCK && n != 0 && token - end >= n;
-}
-
-/* Such logits: nothing but a copy, and the sums brought up to date. whole: they are a cell. */
-STREAM_INLINE lp_status push_few(state *s, const lp_logits *chunk, int whole)
-{
-    const uint64_t range = load_u64(&s->range[0]);
-    const size_t n = chunk->vocab, offset = (uint32_t)s->range[0].end % LP_BLOCK;
-    const size_t slot = s->slots - 1U + (offset == 0), cell = offset / SLOT_CELL;
-    unsigned char *to = state_slot(s, slot) + offset * sizeof(float);
-    const uint64_t part =
-        whole ? cell_put(to, chunk->data) * stream_weight[cell] : slot_put(to, chunk->data, offset, n);
-    const uint64_t grown = range + halves(0, (uint32_t)n);
-    s->slot_sum[slot] += part;
-    memcpy(&s->range[0], &grown, sizeof grown);
-    s->sum += part * stream_weight[SUM_SLOTS + slot] + (grown - range) * stream_weight[SUM_RANGES];
-    s->hot += hot_range(grown) - hot_range(range);
-    if (offset == 0) {
-        put_counts(s, s->flags, s->slots + 1);
-    }
-    return LP_OK;
-}
-
-static __attribute__((noinline)) lp_status push_part(state *s, const lp_logits *chunk)
-{
-    return push_few(s, chunk, 0);
-}
-
 /* any chunk */
 static lp_status push_any(state *s, const lp_logits *chunk)
 {
@@ -326,43 +261,17 @@ static lp_status push_any(state *s, const lp_logits *chunk)
     return fits ? push_source(s, &from, chunk->vocab, end) : LP_ERR_ARG;
 }
 
-static __attribute__((noinline)) lp_status push_checked(state *s, const lp_logits *chunk)
+lp_status push_other(state *s, const lp_logits *chunk)
 {
-    if (s == NULL || chunk == NULL) {
-        return LP_ERR_ARG;
-    }
     const fp_state fp = fp_enter();
     const lp_status status = push_any(s, chunk);
     fp_leave(fp);
     return status;
 }
 
-static __attribute__((noinline)) lp_status push_simple(state *s, const lp_logits *chunk)
-{
-    const int32_t end = s->range[0].end;
-    const size_t n = chunk->vocab;
-    if (end < 0 || n == 0 || n > (size_t)(INT32_MAX - end)) {
-        return push_checked(s, chunk);
-    }
-    const fp_state fp = fp_enter();
-    const source from = plain_source(chunk->data);
-    const lp_status status = push_source(s, &from, n, end);
-    fp_leave(fp);
-    return status;
-}
-
 lp_status lp_stream_push(lp_stream *stream, const lp_logits *chunk)
 {
-    state *s = (state *)stream;
-    if (s == NULL || chunk == NULL || !is_simple(chunk) || !simple_fits(s)) {
-        return push_checked(s, chunk);
-    }
-    if (!are_few(s, chunk->vocab)) {
-        return push_simple(s, chunk);
-    }
-    const int whole = chunk->vocab == SLOT_CELL && (uint32_t)s->range[0].end % SLOT_CELL == 0;
-    /* the usual one without a call, and so without registers to be saved */
-    return whole ? push_few(s, chunk, 1) : push_part(s, chunk);
+    return stream == NULL || chunk == NULL ? LP_ERR_ARG : dispatch()->push((state *)stream, chunk);
 }
 
 /* ---- merge ---------------------------------------------------------------------------------------------------------- */

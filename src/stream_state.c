@@ -3,52 +3,6 @@
 #include "stream_state.h"
 #include <math.h>
 
-#define P1 0x9E3779B97F4A7C15U
-#define P2 (P1 * P1)
-#define P4 (P2 * P2)
-#define P8 (P4 * P4)
-#define P16 (P8 * P8)
-#define P32 (P16 * P16)
-#define P64 (P32 * P32)
-#define FOUR(x) (x) * P1, (x)*P2, (x)*P2 *P1, (x)*P4
-#define SIXTEEN(x) FOUR(x), FOUR((x)*P4), FOUR((x)*P8), FOUR((x)*P8 *P4)
-const uint64_t stream_weight[STREAM_WEIGHTS] = {SIXTEEN(1), SIXTEEN(P16), SIXTEEN(P32), SIXTEEN(P32 *P16)};
-
-/* a polynomial in P1 over 64-bit words; half a word at the end counts as a whole one */
-static uint64_t sum_of(uint64_t sum, const unsigned char *p, size_t halves)
-{
-    for (; halves >= 2 * STREAM_WEIGHTS; halves -= 2 * STREAM_WEIGHTS, p += 8 * STREAM_WEIGHTS) {
-        sum *= P64;
-        for (size_t i = 0; i < STREAM_WEIGHTS; i++) {
-            sum += load_u64(p + 8 * i) * stream_weight[i];
-        }
-    }
-    sum *= P64;
-    size_t words = halves / 2;
-    _Pragma("GCC unroll 5") for (size_t i = 0; i < words; i++)
-    {
-        sum += load_u64(p + 8 * i) * stream_weight[i];
-    }
-    if (halves % 2 != 0) {
-        uint32_t last;
-        memcpy(&last, p + 8 * words, sizeof last);
-        sum += last * stream_weight[words];
-    }
-    return sum;
-}
-
-uint64_t row_sum(const state *s)
-{
-    return words_copy(NULL, s->row, 0, ROW_WORDS);
-}
-
-uint64_t top_sum(const state *s)
-{
-    const unsigned char *list = state_list_read(s);
-    size_t n = s->top_n;
-    return sum_of(sum_of(0, list, n), list + (size_t)s->k * sizeof(float), n);
-}
-
 static inline uint64_t put_bytes(unsigned char *to, const unsigned char *from, size_t bytes)
 {
     uint64_t word = 0;

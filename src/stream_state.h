@@ -28,7 +28,7 @@ enum {
 };
 
 /* The head, of whole words of 64 bits. Packed and may_alias: it lies at any address, in memory of any type. */
-typedef struct __attribute__((packed, may_alias)) state {
+struct __attribute__((packed, may_alias)) state {
     uint64_t magic;
     uint32_t byte_order, numerics;
     uint32_t layout, block;
@@ -46,7 +46,8 @@ typedef struct __attribute__((packed, may_alias)) state {
     uint64_t slot_sum[LP_STREAM_FRAGMENTS];
     unsigned char row[160]; /* struct row */
     unsigned char zero[48];
-} state;
+};
+typedef struct state state;
 _Static_assert(sizeof(state) == 512 && sizeof(row) == 160 && sizeof(block_sum) == 32 && sizeof(acc) == 40,
                "the layout that docs/streams.md describes");
 
@@ -58,9 +59,25 @@ enum { SUM_FROM = offsetof(state, first_token) / 8, SUM_TO = offsetof(state, sum
 enum { SUM_SLOTS = SUM_RANGES + LP_STREAM_RANGES };
 #define SUM_OF(member) (offsetof(state, member) / 8 - SUM_FROM)
 
-/* The weights of sums: powers of an odd number, so that a change of one word by d changes the sum by d times something odd. */
-enum { STREAM_WEIGHTS = 64 };
-extern const uint64_t stream_weight[STREAM_WEIGHTS];
+/* The weights of sums: powers of an odd number, so that a change of one word by d changes the sum by d times something odd. Here, so
+ * that compilers know those whose place is known. */
+#define P1 0x9E3779B97F4A7C15U
+#define P2 (P1 * P1)
+#define P4 (P2 * P2)
+#define P8 (P4 * P4)
+#define P16 (P8 * P8)
+#define FOUR(x) (x) * P1, (x)*P2, (x)*P2 *P1, (x)*P4
+#define SIXTEEN(x) FOUR(x), FOUR((x)*P4), FOUR((x)*P8), FOUR((x)*P8 *P4)
+static const uint64_t stream_weight[] = {SIXTEEN(1), SIXTEEN(P16)};
+enum { STREAM_WEIGHTS = sizeof stream_weight / sizeof *stream_weight };
+_Static_assert(SUM_SLOTS + LP_STREAM_FRAGMENTS <= STREAM_WEIGHTS, "one weight for each word of the head");
+#undef P1
+#undef P2
+#undef P4
+#undef P8
+#undef P16
+#undef FOUR
+#undef SIXTEEN
 
 static inline uint64_t load_u64(const void *p)
 {
@@ -100,20 +117,33 @@ static inline uint64_t halves(uint32_t first, uint32_t second)
 #endif
 }
 
+static inline uint32_t first_half(uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return (uint32_t)(word >> 32);
+#else
+    return (uint32_t)word;
+#endif
+}
+
+static inline uint32_t second_half(uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return (uint32_t)word;
+#else
+    return (uint32_t)(word >> 32);
+#endif
+}
+
 static inline uint64_t hot_counts(uint64_t counts)
 {
     return rotate(counts, 31);
 }
 
-static inline uint64_t hot_range(uint64_t range)
-{
-    return rotate(range, 47);
-}
-
 /* of k, first_token and token, flags and slots, and the first range */
 static inline uint64_t hot_sum(const state *s, uint64_t counts, uint64_t range)
 {
-    return s->k + rotate(load_u64(&s->first_token), 17) + hot_counts(counts) + hot_range(range);
+    return s->k + rotate(load_u64(&s->first_token), 17) + hot_counts(counts) + range;
 }
 
 /* the head's sums, of all that they are of */
@@ -147,7 +177,7 @@ static inline void put_range(state *s, int32_t begin, int32_t end)
 {
     const uint64_t was = load_u64(&s->range[0]), now = halves((uint32_t)begin, (uint32_t)end);
     put_word(s, &s->range[0], SUM_RANGES, now);
-    s->hot += hot_range(now) - hot_range(was);
+    s->hot += now - was;
 }
 
 static inline void put_slot_sum(state *s, size_t slot, uint64_t now)
@@ -188,6 +218,9 @@ uint64_t slot_part(const unsigned char *logits, size_t at, size_t n);
 /* the same of logits that are copied to their place */
 uint64_t slot_put(unsigned char *to, const unsigned char *from, size_t at, size_t n);
 
+/* any push; s and chunk may be NULL */
+lp_status push_other(state *s, const lp_logits *chunk);
+
 /* the sum of a cell before its weight */
 static inline uint64_t cell_put(unsigned char *to, const unsigned char *from)
 {
@@ -203,26 +236,53 @@ static inline uint64_t cell_put(unsigned char *to, const unsigned char *from)
     return sum[0] + sum[1];
 }
 
-/* Copies words first .. end - 1, one by one, for they were written one by one; returns their part of a sum of up to 64. */
-static inline __attribute__((always_inline)) uint64_t words_copy(unsigned char *to, const unsigned char *from,
-                                                                 size_t first, size_t end)
+/* words first .. end - 1, added up */
+static inline uint64_t words_sum(const unsigned char *p, size_t first, size_t end)
 {
     uint64_t sum = 0;
-    _Pragma("GCC unroll 10") for (size_t i = first; i < end; i++)
+    _Pragma("GCC unroll 5") for (size_t i = first; i < end; i++)
     {
-        uint64_t word = load_u64(from + 8 * i);
-        sum += word * stream_weight[i];
-        if (to != NULL) {
-            memcpy(to + 8 * i, &word, sizeof word);
-        }
+        sum += load_u64(p + 8 * i);
     }
     return sum;
 }
 
-/* the words of a row: the sums of what is not held, which change with each block, and the rest */
-enum { ROW_HELD = offsetof(row, full) / 8, ROW_WORDS = sizeof(row) / 8 };
-uint64_t row_sum(const state *s);
-uint64_t top_sum(const state *s);
+/* The words of a row. Its sum is that of its parts, each with its weight: the two accumulators, which change with each block, and
+ * what is held. */
+enum {
+    ROW_T = offsetof(row, t) / 8,
+    ROW_FULL = offsetof(row, full) / 8,
+    ROW_REST = offsetof(row, rest) / 8,
+    ROW_MARKS = offsetof(row, max) / 8,
+    ROW_WORDS = sizeof(row) / 8
+};
+static inline uint64_t row_open_sum(const unsigned char *r)
+{
+    return words_sum(r, 0, ROW_T) * stream_weight[0] + words_sum(r, ROW_T, ROW_FULL) * stream_weight[1];
+}
+
+static inline uint64_t row_held_sum(const unsigned char *r)
+{
+    return words_sum(r, ROW_FULL, ROW_REST) * stream_weight[2] + words_sum(r, ROW_REST, ROW_MARKS) * stream_weight[3] +
+           words_sum(r, ROW_MARKS, ROW_WORDS) * stream_weight[4];
+}
+
+static inline uint64_t row_sum(const state *s)
+{
+    return row_open_sum(s->row) + row_held_sum(s->row);
+}
+
+/* the words of n floats or ids, added up; half a word at the end counts as a whole one */
+static inline uint64_t list_part(const unsigned char *p, size_t n)
+{
+    uint64_t sum = words_sum(p, 0, n / 2);
+    if (n % 2 != 0) {
+        uint32_t last;
+        memcpy(&last, p + (n - 1) * sizeof last, sizeof last);
+        sum += last;
+    }
+    return sum;
+}
 
 /* the list: k floats, then k ids */
 static inline unsigned char *state_list(state *s)
@@ -233,6 +293,13 @@ static inline unsigned char *state_list(state *s)
 static inline const unsigned char *state_list_read(const state *s)
 {
     return (const unsigned char *)(s + 1);
+}
+
+static inline uint64_t top_sum(const state *s)
+{
+    const unsigned char *list = state_list_read(s);
+    return list_part(list, s->top_n) * stream_weight[0] +
+           list_part(list + (size_t)s->k * sizeof(float), s->top_n) * stream_weight[1];
 }
 
 /* the list as the kernels take it, its entries at logit and id: in the state, or a copy */

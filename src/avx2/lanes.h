@@ -254,4 +254,17 @@ LP_INLINE void v_log1p_doubles(double *x)
 {
     _mm256_storeu_pd(x, Sleef_cinz_log1pd4_u10avx(_mm256_loadu_pd(x)));
 }
+#define LP_OWN_CELL /* core/push.h */
+LP_INLINE uint64_t v_cell_put(unsigned char *to, const unsigned char *from)
+{
+    __m256i sum = _mm256_setzero_si256();
+    LP_UNROLL for (int i = 0; i < 256; i += 32)
+    {
+        const __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(from + i));
+        _mm256_storeu_si256((__m256i *)(void *)(to + i), x);
+        sum = i == 0 ? x : _mm256_add_epi64(sum, x);
+    }
+    const __m128i two = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    return (uint64_t)_mm_cvtsi128_si64(_mm_add_epi64(two, _mm_unpackhi_epi64(two, two)));
+}
 #endif

@@ -183,6 +183,20 @@ LP_INLINE void v_store_first(float *p, vf x, size_t n)
         _mm512_mask_storeu_ps(p, first_lanes(n), x);
     }
 }
+#define LP_OWN_CELL /* core/push.h */
+LP_INLINE uint64_t v_cell_put(unsigned char *to, const unsigned char *from)
+{
+    const __m512i a = _mm512_loadu_si512(from), b = _mm512_loadu_si512(from + 64);
+    const __m512i c = _mm512_loadu_si512(from + 128), d = _mm512_loadu_si512(from + 192);
+    _mm512_storeu_si512(to, a);
+    _mm512_storeu_si512(to + 64, b);
+    _mm512_storeu_si512(to + 128, c);
+    _mm512_storeu_si512(to + 192, d);
+    const __m512i all = _mm512_add_epi64(_mm512_add_epi64(a, b), _mm512_add_epi64(c, d));
+    const __m256i half = _mm256_add_epi64(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+    const __m128i two = _mm_add_epi64(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    return (uint64_t)_mm_cvtsi128_si64(_mm_add_epi64(two, _mm_unpackhi_epi64(two, two)));
+}
 /* x one lane on, and into the first the last of `before` */
 LP_INLINE vf v_shift_in(vf before, vf x)
 {

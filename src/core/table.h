@@ -3,6 +3,7 @@
 #ifndef LP_CORE_TABLE_H
 #define LP_CORE_TABLE_H
 #include "core/compare.h"
+#include "core/push.h"
 #include "core/scan.h"
 #include "core/short.h"
 
@@ -21,6 +22,7 @@ static void log1p_some(double x[ROW_SOME])
 }
 
 #define LP_KERNELS(name, isa)                                                                                          \
-    const kernels kernels_##name = {isa,     scan_row,      scan_short,    dense_row,                                  \
-                                    prepare, compare_quick, compare_exact, {exp_some, log1p_some}}
+    const kernels kernels_##name = {isa,           scan_row,   scan_short,                                             \
+                                    dense_row,     prepare,    compare_quick,                                          \
+                                    compare_exact, push_chunk, {exp_some, log1p_some}}
 #endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The pushes that streams are mostly made of: f32 logits as they are, after others such, that go on with a block, complete one, or
+ * are whole blocks. All others are src/stream.c's. */
+#ifndef LP_CORE_PUSH_H
+#define LP_CORE_PUSH_H
+#include "core/scan.h"
+#include "fpenv.h"
+#include "stream_state.h"
+
+#ifndef LP_OWN_CELL
+/* copies a cell of logits, and adds up its words of 64 bits */
+LP_INLINE uint64_t v_cell_put(unsigned char *to, const unsigned char *from)
+{
+    return cell_put(to, from);
+}
+#endif
+
+/* whether a chunk is one row of plain f32 logits, as far as its members tell at a glance */
+LP_INLINE int push_is_simple(const lp_logits *c)
+{
+    const float one = 1;
+    uint32_t scale;
+    memcpy(&scale, &c->inv_temperature, sizeof scale);
+    const uintptr_t pointers = (uintptr_t)c->allowed | (uintptr_t)c->row_inv_temperature | (uintptr_t)c->reserved[0] |
+                               (uintptr_t)c->reserved[1] | (uintptr_t)c->reserved[2];
+    const uint32_t others = (uint32_t)c->dtype | float_bits(c->softcap) | c->flags;
+    return (pointers | others | c->allowed_stride | c->stride) == 0 && c->rows == 1 && c->data != NULL &&
+           (scale == 0 || scale == float_bits(one));
+}
+
+/* what a push uses of the state */
+typedef struct push_place {
+    uint64_t counts, range;
+    uint32_t end, offset; /* of the logits that there are, and where that is in its block */
+    uint32_t slot;        /* of that block, in use or not */
+} push_place;
+
+LP_INLINE push_place push_place_of(const state *s)
+{
+    const uint64_t counts = load_u64(&s->flags), range = load_u64(&s->range[0]);
+    const uint32_t end = second_half(range), offset = end % LP_BLOCK_SIZE;
+    const push_place p = {counts, range, end, offset, second_half(counts) - (offset != 0)};
+    return p;
+}
+
+/* Whether simple logits may come: more of them, after such. Of the state, what decides on that is verified, with the counts by
+ * which a place is found for them; damage to the rest stays to be found, for sums only take on differences. The slot is the first,
+ * or the second where the first block lacks its beginning. */
+LP_INLINE int push_fits(const state *s, push_place p)
+{
+    const uint32_t flags = first_half(p.counts) | STREAM_SORTED;
+    return s->hot == hot_sum(s, p.counts, p.range) && flags == (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) &&
+           p.slot <= 1;
+}
+
+/* A few logits that complete no block: nothing but a copy, and the sums brought up to date. whole: they are a cell. */
+LP_INLINE lp_status push_few(state *s, push_place p, const lp_logits *chunk, int whole)
+{
+    const size_t n = whole ? SLOT_CELL : chunk->vocab;
+    unsigned char *to = state_slot(s, p.slot) + p.offset * sizeof(float);
+    const uint64_t part = whole ? v_cell_put(to, chunk->data) * stream_weight[p.offset / SLOT_CELL]
+                                : slot_put(to, chunk->data, p.offset, n);
+    const uint64_t grown = p.range + halves(0, (uint32_t)n);
+    s->slot_sum[p.slot] += part;
+    memcpy(&s->range[0], &grown, sizeof grown);
+    s->sum += part * stream_weight[SUM_SLOTS + p.slot] + (grown - p.range) * stream_weight[SUM_RANGES];
+    s->hot += grown - p.range;
+    if (p.offset == 0) {
+        put_counts(s, s->flags, p.slot + 1);
+    }
+    return LP_OK;
+}
+
+static __attribute__((noinline)) lp_status push_part(state *s, const lp_logits *chunk)
+{
+    return push_few(s, push_place_of(s), chunk, 0);
+}
+
+/* The last logits of a block that has a slot, or whole blocks from where they lie. The row stays in the state, which is aligned for
+ * it. */
+LP_INLINE lp_status push_scan(state *s, push_place p, const unsigned char *data, size_t n)
+{
+    enum { MAX = offsetof(row, max) };
+    row *r = (row *)(void *)s->row;
+    topk top = state_top(s, state_list(s), state_list(s) + (size_t)s->k * sizeof(float));
+    const int32_t last = top.limit_id;
+    const uint64_t held = row_held_sum(s->row), max = load_u64(s->row + MAX);
+    const uint32_t flags = r->flags;
+    if (s->row_sum != row_open_sum(s->row) + held || s->top_n > s->k) {
+        return LP_ERR_STATE;
+    }
+    scan job = {r, s->k == 0 ? NULL : &top, 0, 0, 0, 0};
+    source from = {data, NULL, 0, 1, 0, LP_F32, 1};
+    const fp_state fp = fp_enter();
+    if (p.offset == 0) {
+        scan_sums_entropy(&job, &from, n, (int32_t)p.end);
+    } else {
+        from.data = state_slot(s, p.slot);
+        if (n == SLOT_CELL) {
+            memcpy(state_slot(s, p.slot) + p.offset * sizeof(float), data, SLOT_CELL * sizeof(float));
+        } else {
+            memcpy(state_slot(s, p.slot) + p.offset * sizeof(float), data, n * sizeof(float));
+        }
+        scan_sums_entropy(&job, &from, LP_BLOCK_SIZE, (int32_t)(p.end - p.offset));
+        put_slot_sum(s, p.slot, 0);
+        put_counts(s, s->flags, p.slot);
+    }
+    fp_leave(fp);
+    r->wide_hint = 0;
+    const int stays = max == halves(float_bits(r->max), (uint32_t)r->id) && flags == r->flags;
+    put_word(s, &s->row_sum, SUM_OF(row_sum), row_open_sum(s->row) + (stays ? held : row_held_sum(s->row)));
+    put_range(s, s->first_token, (int32_t)(p.end + (uint32_t)n));
+    const uint32_t sorted = top.sorted ? STREAM_SORTED : 0;
+    /* whatever comes into the list, without anything being driven out of it or into another place, changes one of these */
+    if (top.n != s->top_n || sorted != (s->flags & STREAM_SORTED) || top.limit_id != last) {
+        put_lengths(s, s->ranges, (uint32_t)top.n);
+        put_counts(s, (s->flags & ~(uint32_t)STREAM_SORTED) | sorted, s->slots);
+        put_word(s, &s->top_sum, SUM_OF(top_sum), top_sum(s));
+    }
+    return LP_OK;
+}
+
+/* simple logits, the token not among them; anything else than few, the end of a block or whole blocks goes on elsewhere */
+static __attribute__((noinline)) lp_status push_blocks(state *s, const lp_logits *chunk)
+{
+    const push_place p = push_place_of(s);
+    const size_t n = chunk->vocab;
+    /* a block that has its beginning, or none */
+    const int ends =
+        p.offset == 0 ? n % LP_BLOCK_SIZE == 0 && n != 0 && n <= (size_t)INT32_MAX - p.end
+                      : n == LP_BLOCK_SIZE - p.offset && p.slot == 0 && s->first_token <= (int32_t)(p.end - p.offset);
+    if (!ends || (int32_t)p.end < 0 || (uint32_t)s->token - p.end < n || (uintptr_t)s->row % _Alignof(row) != 0) {
+        return push_other(s, chunk);
+    }
+    return push_scan(s, p, chunk->data, n);
+}
+
+static lp_status push_chunk(state *s, const lp_logits *chunk)
+{
+    const push_place p = push_place_of(s);
+    if (!push_is_simple(chunk) || !push_fits(s, p)) {
+        return push_other(s, chunk);
+    }
+    const size_t n = chunk->vocab;
+    const uint32_t before_token = (uint32_t)s->token - p.end;
+    /* the usual one without a call, and so without registers to be saved */
+    if (n == SLOT_CELL && p.offset % SLOT_CELL == 0 && p.offset != LP_BLOCK_SIZE - SLOT_CELL && before_token >= n) {
+        return push_few(s, p, chunk, 1);
+    }
+    if (n < LP_BLOCK_SIZE - p.offset && n != 0 && before_token >= n) {
+        return push_part(s, chunk);
+    }
+    return push_blocks(s, chunk);
+}
+#endif
