@@ -137,7 +137,11 @@ static void sort_keys(uint64_t *key, uint64_t *scratch, size_t n)
     }
 }
 
-/* While a long list is sorted it holds the halves of its keys where logits and ids are, so that no step converts them. */
+/* ---- long lists, where they lie ------------------------------------------------------------------------------------ */
+
+enum { SPREAD = 1024, SPREAD_AGAIN = 256, SPREAD_ENTRIES = 64, SOME = 512, FEW = 4 * RUN };
+
+/* The bytes of keys while a list is sorted by them: their halves lie where logits and ids are, so that no step converts them. */
 static inline uint64_t get_key(const topk *t, size_t i)
 {
     uint32_t upper, lower;
@@ -155,7 +159,7 @@ static inline void put_key(topk *t, size_t i, uint64_t key)
 
 static __attribute__((noinline)) void sort_few(topk *t, size_t low, size_t high)
 {
-    uint64_t few[4 * RUN], scratch[4 * RUN];
+    uint64_t few[FEW], scratch[FEW];
     for (size_t i = low; i < high; i++) {
         few[i - low] = get_key(t, i);
     }
@@ -165,22 +169,30 @@ static __attribute__((noinline)) void sort_few(topk *t, size_t low, size_t high)
     }
 }
 
-/* puts list items low .. high - 1 in the order of the key's byte at `shift`, largest first; end[b] is where bucket b ends */
-static __attribute__((noinline)) void sort_byte(topk *t, size_t low, size_t high, int shift, uint32_t end[256])
+/* Counts that were taken become where each of n parts begins and ends. Returns the largest. */
+static uint32_t parts_place(uint32_t *start, uint32_t *end, size_t n)
+{
+    uint32_t sum = 0, most = 0;
+    for (size_t b = 0; b < n; b++) {
+        uint32_t count = start[b];
+        most = count > most ? count : most;
+        start[b] = sum;
+        sum += count;
+        end[b] = sum;
+    }
+    return most;
+}
+
+/* Entries low .. high - 1 in the order of the key's byte at `shift`, largest first; end[b] is where part b ends. Each entry in turn
+ * is swapped to where its part has room; what comes back is looked at in a later pass. No step waits for the one before, which
+ * following the cycles of the permutation would do. */
+static __attribute__((noinline)) void part_by_byte(topk *t, size_t low, size_t high, int shift, uint32_t end[256])
 {
     uint32_t start[256] = {0};
     for (size_t i = low; i < high; i++) {
         start[255 - (get_key(t, i) >> shift & 255)]++;
     }
-    uint32_t sum = 0;
-    for (int b = 0; b < 256; b++) {
-        uint32_t count = start[b];
-        start[b] = sum;
-        sum += count;
-        end[b] = sum;
-    }
-    /* each item in turn is swapped to where its bucket has room; what comes back is looked at in a later pass. No step waits
-     * for the one before, which following the cycles of the permutation would do. */
+    parts_place(start, end, 256);
     for (int moved = 1; moved;) {
         moved = 0;
         for (size_t b = 0; b < 256; b++) {
@@ -199,11 +211,11 @@ static __attribute__((noinline)) void sort_byte(topk *t, size_t low, size_t high
 static void sort_radix(topk *t, size_t low, size_t high, int shift)
 {
     uint32_t end[256];
-    if (high - low <= 4 * RUN) {
+    if (high - low <= FEW) {
         sort_few(t, low, high);
         return;
     }
-    sort_byte(t, low, high, shift, end);
+    part_by_byte(t, low, high, shift, end);
     for (size_t b = 0, from = 0; b < 256 && shift > 0; from = end[b], b++) {
         if (end[b] - from > 1) {
             sort_radix(t, low + from, low + end[b], shift - 8);
@@ -211,18 +223,156 @@ static void sort_radix(topk *t, size_t low, size_t high, int shift)
     }
 }
 
+/* any entries, by their bits */
+static void sort_bits(topk *t, size_t low, size_t high)
+{
+    uint64_t first = get(t, low), differ = 0;
+    for (size_t i = low; i < high; i++) {
+        uint64_t key = get(t, i);
+        differ |= key ^ first;
+        put_key(t, i, key);
+    }
+    int shift = 56;
+    for (; shift > 0 && differ >> shift == 0; shift -= 8) {
+    }
+    sort_radix(t, low, high, shift);
+    for (size_t i = low; i < high; i++) {
+        put(t, i, get_key(t, i));
+    }
+}
+
+static __attribute__((noinline)) void sort_some(topk *t, size_t low, size_t high)
+{
+    uint64_t some[SOME], scratch[SOME];
+    for (size_t i = low; i < high; i++) {
+        some[i - low] = get(t, i);
+    }
+    sort_keys(some, scratch, high - low);
+    for (size_t i = low; i < high; i++) {
+        put(t, i, some[i - low]);
+    }
+}
+
+static inline float logit_of(const topk *t, size_t i)
+{
+    float x;
+    memcpy(&x, t->logit + i * sizeof x, sizeof x);
+    return x;
+}
+
+/* where a logit lies between the largest and the least, in parts; a larger one never in a later part */
+typedef struct spread {
+    float max, scale, last;
+} spread;
+
+static spread spread_of(const topk *t, size_t low, size_t high, size_t parts)
+{
+    float max[4], min[4];
+    for (int j = 0; j < 4; j++) {
+        max[j] = min[j] = logit_of(t, low);
+    }
+    for (size_t i = low; i + 4 <= high;
+         i += 4) { /* up to three at the end may lie beyond: in the first part or the last */
+        for (size_t j = 0; j < 4; j++) {
+            float x = logit_of(t, i + j);
+            max[j] = x > max[j] ? x : max[j];
+            min[j] = x < min[j] ? x : min[j];
+        }
+    }
+    for (int j = 1; j < 4; j++) {
+        max[0] = max[j] > max[0] ? max[j] : max[0];
+        min[0] = min[j] < min[0] ? min[j] : min[0];
+    }
+    const spread s = {max[0], (float)parts / (max[0] - min[0]), (float)(parts - 1)};
+    return s;
+}
+
+static inline size_t spread_part(spread s, float x)
+{
+    float at = (s.max - x) * s.scale;
+    at = at >= 0 ? at : 0; /* NaN, where the logits are the same or far apart */
+    return (size_t)(uint32_t)(int32_t)(at < s.last ? at : s.last);
+}
+
+/* As part_by_byte, by where the logits lie. Returns 0, and leaves all as it is, where most are in one part. */
+static __attribute__((noinline)) int part_by_spread(topk *t, size_t low, size_t high, size_t parts, uint32_t *end)
+{
+    const spread s = spread_of(t, low, high, parts);
+    uint32_t start[SPREAD];
+    memset(start, 0, parts * sizeof *start);
+    for (size_t i = low; i < high; i++) {
+        start[spread_part(s, logit_of(t, i))]++;
+    }
+    if (parts_place(start, end, parts) > (high - low) / 2) {
+        return 0;
+    }
+    for (int moved = 1; moved;) {
+        moved = 0;
+        for (size_t b = 0; b < parts; b++) {
+            for (size_t i = start[b]; i < end[b]; i++) {
+                uint64_t entry = get_key(t, low + i);
+                size_t to = start[spread_part(s, bits_float((uint32_t)(entry >> 32)))]++;
+                put_key(t, low + i, get_key(t, low + to));
+                put_key(t, low + to, entry);
+                moved = 1;
+            }
+        }
+    }
+    return 1;
+}
+
+/* so many parts that each has about SPREAD_ENTRIES, but for how unevenly logits are spread */
+static size_t parts_for(size_t n, size_t most)
+{
+    return n / SPREAD_ENTRIES < most ? n / SPREAD_ENTRIES : most;
+}
+
+/* Logits are mostly spread so that parts of the same width hold few of them each; where they are not, their bits decide. */
+static __attribute__((noinline)) void sort_again(topk *t, size_t low, size_t high)
+{
+    uint32_t end[SPREAD_AGAIN];
+    const size_t parts = parts_for(high - low, SPREAD_AGAIN);
+    if (!part_by_spread(t, low, high, parts, end)) {
+        sort_bits(t, low, high);
+        return;
+    }
+    for (size_t b = 0, from = 0; b < parts; from = end[b], b++) {
+        if (end[b] - from > SOME) {
+            sort_bits(t, low + from, low + end[b]);
+        } else {
+            sort_some(t, low + from, low + end[b]);
+        }
+    }
+}
+
+static __attribute__((noinline)) void sort_long(topk *t)
+{
+    uint32_t end[SPREAD];
+    const size_t parts = parts_for(t->n, SPREAD);
+    if (!part_by_spread(t, 0, t->n, parts, end)) {
+        sort_bits(t, 0, t->n);
+        return;
+    }
+    for (size_t b = 0, from = 0; b < parts; from = end[b], b++) {
+        if (end[b] - from > SOME) {
+            sort_again(t, from, end[b]);
+        } else {
+            sort_some(t, from, end[b]);
+        }
+    }
+}
+
 void topk_sort(topk *t)
 {
-    if (!t->sorted) {
-        for (size_t i = 0; i < t->n; i++) {
-            put_key(t, i, get(t, i));
-        }
-        sort_radix(t, 0, t->n, 56);
-        for (size_t i = 0; i < t->n; i++) {
-            put(t, i, get_key(t, i));
-        }
-        t->sorted = 1;
+    if (t->sorted) {
+        return;
     }
+    if (t->n > SOME) {
+        sort_long(t);
+    } else {
+        sort_some(t, 0, t->n);
+    }
+    t->sorted = 1;
 }
 
 static void set_limit(topk *t)

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fenv.h>
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -213,6 +214,36 @@ START_TEST(stack_of_a_small_thread)
 }
 END_TEST
 
+/* A list too long to be selected among candidates is sorted where it lies, from within the scan. Logits of any magnitude take the
+ * most calls for that. */
+enum { LONG_ROW = 40 * LP_BLOCK, LONG_LIST = LONG_ROW / 5 * 3 };
+static float long_logits[LONG_ROW], long_logprob[2][LONG_LIST];
+static int32_t long_token[2][LONG_LIST];
+
+static void *list_long(void *which)
+{
+    const size_t i = which == NULL ? 0 : 1;
+    const lp_logits in = {.data = long_logits, .rows = 1, .vocab = LONG_ROW, .inv_temperature = 0.75f};
+    lp_topk(&in, LONG_LIST, long_logprob[i], long_token[i]);
+    return NULL;
+}
+
+START_TEST(stack_of_a_long_list)
+{
+    rng r = rng_for("long list", LONG_ROW, 0);
+    for (size_t i = 0; i < LONG_ROW; i++) {
+        long_logits[i] = ldexpf(rng_unit(&r) - 0.5f, (int)rng_below(&r, 200) - 100);
+    }
+    const size_t whole = stack_used(list_long);
+    printf("stack: %zu bytes for a long list\n", whole);
+    fflush(stdout);
+    ck_assert_uint_le(whole, STACK_LIMIT);
+    list_long(long_token);
+    ck_assert_mem_eq(long_token[0], long_token[1], sizeof long_token[0]);
+    ck_assert_mem_eq(long_logprob[0], long_logprob[1], sizeof long_logprob[0]);
+}
+END_TEST
+
 enum { THREADS = 64 };
 static lp_status thread_status[THREADS];
 static float thread_sums[THREADS];
@@ -310,6 +341,7 @@ static void add_cases(Suite *suite)
 #endif
     tcase_add_test(tcase, flags_raised_before);
     tcase_add_test(tcase, stack_of_a_small_thread);
+    tcase_add_test(tcase, stack_of_a_long_list);
     tcase_add_test(tcase, threads_at_once);
     tcase_add_test(tcase, signal_handler);
 }

@@ -115,6 +115,31 @@ START_TEST(whole_vocabulary)
 }
 END_TEST
 
+/* Logits that a sort by where they lie finds close together: at one place, at many of a short stretch, or both. */
+static void fill_clusters(float *x, size_t n, rng *r)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double where = rng_unit(r), at = rng_unit(r);
+        x[i] = (float)(where < 0.4    ? 6 * at - 3
+                       : where < 0.7  ? 1 + 1e-4 * at
+                       : where < 0.85 ? 2.5
+                       : where < 0.92 ? -1
+                                      : -1 - 1e-3 * at);
+    }
+}
+
+START_TEST(whole_vocabulary_of_clusters)
+{
+    const row_class clusters = {"clusters", fill_clusters, ROW_FINITE};
+    const size_t ks[] = {513, 9000, vocab_shapes[0]}; /* 513 of as many are sorted where they lie, 512 are not */
+    check_row(&clusters, vocab_shapes[0], ks + 1, 2);
+    check_row(&clusters, 513, ks, 1);
+    check_row(row_class_named("wide"), vocab_shapes[0], ks + 2, 1);
+    check_row(row_class_named("zipf"), vocab_shapes[0], ks + 2, 1);
+    check_row(row_class_named("float_max_signs"), vocab_shapes[0], ks + 2, 1);
+}
+END_TEST
+
 /* The first j of k are the top j: each k of one row is a prefix of the next. */
 START_TEST(prefixes)
 {
@@ -135,6 +160,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, rows_of_blocks);
     tcase_add_test(tcase, vocabularies);
     tcase_add_test(tcase, whole_vocabulary);
+    tcase_add_test(tcase, whole_vocabulary_of_clusters);
     tcase_add_test(tcase, prefixes);
 }
 
