@@ -240,9 +240,9 @@ static lp_status check_scores(const lp_logits *in, const int32_t *token, size_t 
     return LP_OK;
 }
 
-/* the outputs of one row, each at its place; what is not wanted stays NULL */
+/* The outputs of one row, each at its place; what is not wanted stays NULL. known: the results of a short row, or NULL. */
 static lp_status score_row(const lp_logits *in, const kernels *kernel, const int32_t *token, size_t k,
-                           const lp_scores *out, size_t i)
+                           const lp_scores *out, size_t i, const row_result *known)
 {
     source from = logits_row(in, i);
     size_t tokens = out->tokens_per_row == 0 ? 1 : out->tokens_per_row;
@@ -254,7 +254,6 @@ static lp_status score_row(const lp_logits *in, const kernels *kernel, const int
     row sums;
     topk top;
     scan job = {&sums, NULL, 0, 0, 0, 0};
-    row_init(&sums, out->entropy != NULL);
     if (top_token != NULL && k != 0) {
         top = topk_new(top_logprob, top_token, k);
         job.top = &top;
@@ -264,11 +263,20 @@ static lp_status score_row(const lp_logits *in, const kernels *kernel, const int
         job.rank = (out->token_rank != NULL ? SCAN_ABOVE : 0) | (out->token_rank_ties != NULL ? SCAN_NOT_BELOW : 0);
         job.token_logit = logits_at(kernel, &from, ids[0]);
     }
-    kernel->scan(&job, &from, in->vocab, 0);
+    row_result result;
+    if (known == NULL) {
+        row_init(&sums, out->entropy != NULL);
+        kernel->scan(&job, &from, in->vocab, 0);
+        result = row_finish(&sums);
+    } else {
+        result = *known;
+        if (result.status == LP_OK && (job.top != NULL || job.rank)) {
+            kernel->pick_short(&job, &from, in->vocab);
+        }
+    }
     if (job.token_logit == -INFINITY) {
         job.not_below = in->vocab; /* blocks without mass were not looked at */
     }
-    row_result result = row_finish(&sums);
 
     lp_status status = result.status;
     if (job.top != NULL) {
@@ -308,8 +316,18 @@ lp_status lp_score(const lp_logits *in, const int32_t *token, size_t k, const lp
     }
     const kernels *kernel = dispatch();
     fp_state fp = fp_enter();
-    for (size_t i = 0; i < in->rows; i++) {
-        status_keep_first(&status, score_row(in, kernel, token, k, out, i));
+    if (!logits_short(in)) {
+        for (size_t i = 0; i < in->rows; i++) {
+            status_keep_first(&status, score_row(in, kernel, token, k, out, i, NULL));
+        }
+    }
+    for (size_t i = 0; logits_short(in) && i < in->rows; i += ROW_SOME) {
+        size_t n = in->rows - i < ROW_SOME ? in->rows - i : ROW_SOME;
+        row_result results[ROW_SOME];
+        logits_scan_some(kernel, in, i, n, out->entropy != NULL, results);
+        for (size_t j = 0; j < n; j++) {
+            status_keep_first(&status, score_row(in, kernel, token, k, out, i + j, results + j));
+        }
     }
     fp_leave(fp);
     return status;

@@ -93,12 +93,10 @@ void logits_scan_some(const kernels *k, const lp_logits *in, size_t first, size_
 {
     row rows[ROW_SOME];
     source from[ROW_SOME];
-    int plain = 1;
     for (size_t i = 0; i < n; i++) {
         from[i] = logits_row(in, first + i);
-        plain &= from[i].plain;
     }
-    if (plain && in->vocab != 0 && in->vocab <= LP_BLOCK) {
+    if (logits_short(in)) {
         k->scan_short(rows, from, n, in->vocab, entropy);
     } else {
         for (size_t i = 0; i < n; i++) {

@@ -19,6 +19,13 @@ float logits_at(const kernels *k, const source *from, int32_t id);
 /* the results of a whole row but for its entropy */
 row_result logits_scan(const kernels *k, const source *from, size_t vocab);
 
+/* whether the rows are of one block at most and read where they lie: several are then summed at a time */
+static inline int logits_short(const lp_logits *in)
+{
+    return in->dtype == LP_F32 && in->allowed == NULL && in->row_inv_temperature == NULL && in->softcap == 0 &&
+           (in->inv_temperature == 0 || in->inv_temperature == 1) && in->vocab != 0 && in->vocab <= LP_BLOCK;
+}
+
 /* The results of n <= ROW_SOME rows from the one numbered `first` on. logits_some: how many a caller takes that looks at the rows
  * again, which long ones are then still in the cache for. */
 static inline size_t logits_some(const lp_logits *in)
