@@ -21,8 +21,8 @@ function(logprob_add_isas target)
   if(WIN32 AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
     # MinGW's gcc does not align the stack for AVX (gcc bug 54412): scalar, or clang.
   elseif(processor MATCHES "^(x86_64|amd64)$")
-    logprob_add_isa(${target} avx2 -mavx2 -mfma -mf16c -mbmi -mbmi2)
-    logprob_add_isa(${target} avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mbmi -mbmi2
+    logprob_add_isa(${target} avx2 -mavx2 -mfma -mf16c)
+    logprob_add_isa(${target} avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
                     -mprefer-vector-width=512)
   elseif(processor MATCHES "^(aarch64|arm64)$")
     logprob_add_isa(${target} neon)

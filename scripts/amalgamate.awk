@@ -9,8 +9,8 @@ END {
     kernel_headers = expand("src/kernels.h", "shared")
     read_shared()
     read_unit("scalar", "src/scalar/kernels.c", "", "")
-    read_unit("avx2", "src/avx2/kernels.c", "LP_HAVE_AVX2", "avx2,fma,f16c,bmi,bmi2")
-    read_unit("avx512", "src/avx512/kernels.c", "LP_HAVE_AVX512", "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi,bmi2")
+    read_unit("avx2", "src/avx2/kernels.c", "LP_HAVE_AVX2", "avx2,fma,f16c")
+    read_unit("avx512", "src/avx512/kernels.c", "LP_HAVE_AVX512", "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
     read_unit("neon", "src/neon/kernels.c", "LP_HAVE_NEON", "")
     n = split(files, file, " ")
     for (i = 1; i <= n; i++) {

@@ -33,8 +33,7 @@ static int cpu_has(lp_isa isa)
     }
     uint64_t state = enabled_state();
     const uint64_t ymm = 0x6, zmm = 0xE6;
-    int avx2 = has(b, 3) && has(b, 5) && has(b, 8);                    /* BMI1, AVX2, BMI2 */
-    int avx512 = has(b, 16) && has(b, 17) && has(b, 30) && has(b, 31); /* F, DQ, BW, VL */
+    int avx2 = has(b, 5), avx512 = has(b, 16) && has(b, 17) && has(b, 30) && has(b, 31); /* F, DQ, BW, VL */
     if (isa == LP_ISA_AVX2) {
         return avx2 && (state & ymm) == ymm;
     }

@@ -63,15 +63,11 @@ source logits_row(const lp_logits *in, size_t i)
     return s;
 }
 
-float logits_at(const kernels *k, const source *from, int32_t id)
+float logits_prepared_at(const kernels *k, const source *from, int32_t id)
 {
     float set[32];
     source one = source_at(from, (size_t)id);
-    if (from->plain) {
-        memcpy(set, one.data, sizeof *set);
-    } else {
-        k->prepare(set, &one, 1);
-    }
+    k->prepare(set, &one, 1);
     return set[0];
 }
 

@@ -14,7 +14,16 @@ size_t size_product(size_t a, size_t b);
 source logits_row(const lp_logits *in, size_t i);
 
 /* the logit of one id of a row, as the kernels see it; 0 <= id < vocab */
-float logits_at(const kernels *k, const source *from, int32_t id);
+float logits_prepared_at(const kernels *k, const source *from, int32_t id);
+static inline float logits_at(const kernels *k, const source *from, int32_t id)
+{
+    float x;
+    if (!from->plain) {
+        return logits_prepared_at(k, from, id);
+    }
+    memcpy(&x, from->data + (size_t)id * sizeof x, sizeof x);
+    return x;
+}
 
 /* the results of a whole row but for its entropy */
 row_result logits_scan(const kernels *k, const source *from, size_t vocab);

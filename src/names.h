@@ -9,8 +9,8 @@
 #define kernels_avx512 lp_internal_kernels_avx512
 #define kernels_neon lp_internal_kernels_neon
 #define kernels_scalar lp_internal_kernels_scalar
-#define logits_at lp_internal_logits_at
 #define logits_check lp_internal_logits_check
+#define logits_prepared_at lp_internal_logits_prepared_at
 #define logits_row lp_internal_logits_row
 #define logits_scan lp_internal_logits_scan
 #define logits_scan_some lp_internal_logits_scan_some

@@ -70,14 +70,22 @@ void row_merge(row *into, const row *from)
 }
 
 /* D = sum over all but the maximum of e^(x - max) (max - x), in units of 2^k */
-static double spread(const row *r, const acc *s, const acc *t, int64_t k)
+static double spread(const row *r, int64_t k)
 {
-    double sum = acc_value(s, k);
-    if (fabsf(r->max) < 0x1p24F) {
-        return (double)r->max * sum - acc_value(t, k);
+    const int simple = fabsf(r->max) < 0x1p24F;
+    if (simple && r->s.top == LP_ACC_EMPTY && r->t.top == LP_ACC_EMPTY) { /* one block: see mass_of_others */
+        const block_sum *b = &r->rest;
+        const double sum = acc_scale(b->s, b->k - k), product = acc_scale((double)b->m * b->s + b->q, b->k - k);
+        return (double)r->max * sum - product;
+    }
+    row all = *r;
+    row_deposit(&all, &r->rest);
+    double sum = acc_value(&all.s, k);
+    if (simple) {
+        return (double)r->max * sum - acc_value(&all.t, k);
     }
     /* max * s exactly: s as two doubles, the first of them cut in two */
-    acc tail = *s, difference = *t;
+    acc tail = all.s, difference = all.t;
     acc_add(&tail, -sum, k);
     row_add_product(&difference, -r->max, sum, 0, k);
     row_add_product(&difference, -r->max, acc_value(&tail, k), 0, k);
@@ -119,9 +127,7 @@ static row_result results_of(const row *r, double top, int64_t k, double others,
 {
     row_result out = {0, 0, r->max, (float)log_norm, r->id, LP_OK};
     if (others > 0 && r->flags & ROW_ENTROPY) {
-        row all = *r;
-        row_deposit(&all, &r->rest);
-        double d = spread(r, &all.s, &all.t, k) / top;
+        double d = spread(r, k) / top;
         out.entropy = (float)(log_norm + (d > 0 ? d : 0) / (1 + others));
     }
     out.logsumexp = (float)((double)r->max + log_norm);

@@ -17,8 +17,8 @@ compile() {
     compiler=$1 isa=$2 output=$3
     shift 3
     case $isa in
-    avx2) set -- -mavx2 -mfma -mf16c -mbmi -mbmi2 "$@" ;;
-    avx512) set -- -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mbmi -mbmi2 -mprefer-vector-width=512 "$@" ;;
+    avx2) set -- -mavx2 -mfma -mf16c "$@" ;;
+    avx512) set -- -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512 "$@" ;;
     esac
     # shellcheck disable=SC2086 # a compiler may come with its target
     $compiler -O3 -DNDEBUG -std=c11 -fno-fast-math -ffp-contract=off -fPIC -w "-DLANES=\"$isa/lanes.h\"" \

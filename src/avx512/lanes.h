@@ -166,6 +166,12 @@ LP_INLINE vf v_compress(vf x, uint32_t mask)
 {
     return _mm512_maskz_compress_ps((__mmask16)mask, x);
 }
+/* first, first + 1 ... as the bits of floats */
+LP_INLINE vf v_ids(int32_t first)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_set1_epi32(first), lane));
+}
 #define LP_OWN_FIRST /* core/top.h */
 LP_INLINE __mmask16 first_lanes(size_t n)
 {

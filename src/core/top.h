@@ -10,6 +10,7 @@ enum {
     TOP_SELECT = TOP_BUFFER / 4, /* up to this k, all but the k best of them are dropped when there are too many */
     TOP_INSERT = 16,             /* so few are inserted into a list that is in order */
     LIST_VECTORS = 8,            /* ... and of up to so many vectors */
+    TOP_PLACES = 64,             /* so many find their places in an empty list one by one */
     TOP_FEW = 16,                /* too few to be worth dropping before the last sort */
     TOP_ORDER = 16 * LP_WIDTH < 128 ? 16 * LP_WIDTH : 128 /* up to which candidates are ordered by counting */
 };
@@ -313,12 +314,77 @@ static void candidates_flush(candidates *c)
     c->limit_id = c->list->limit_id;
 }
 
+/* how many candidates exceed each of them, up to LP_LANES at a time */
+LP_INLINE void candidates_above(const candidates *c, int32_t above[TOP_PLACES])
+{
+    for (size_t i = 0; i < c->n; i += LP_LANES) {
+        vf x[LP_COLUMNS];
+        vu count[LP_COLUMNS];
+        LP_UNROLL for (int v = 0; v < LP_COLUMNS; v++)
+        {
+            x[v] = v_load(c->x + i + v * LP_WIDTH);
+            count[v] = v_bits_zero();
+        }
+        for (size_t j = 0; j < c->n; j++) {
+            const vf other = v_set1(c->x[j]);
+            LP_UNROLL for (int v = 0; v < LP_COLUMNS; v++)
+            {
+                count[v] = v_count_gt(count[v], other, x[v]);
+            }
+        }
+        LP_UNROLL for (int v = 0; v < LP_COLUMNS; v++)
+        {
+            memcpy(above + i + v * LP_WIDTH, &count[v], sizeof count[v]);
+        }
+    }
+}
+
+/* Few candidates, which are all there are, straight to their places in the list: as many down as others exceed them, and among equal
+ * ones in the order of their ids. What does not get in is written as well, elsewhere: whether it does cannot be predicted. Returns 0
+ * where they do not fill the list, or are more. */
+static __attribute__((noinline)) int candidates_place(candidates *c)
+{
+    topk *t = c->list;
+    const size_t n = c->n, k = t->k;
+    _Alignas(64) int32_t above[TOP_PLACES];
+    int32_t name[TOP_PLACES];
+    unsigned char elsewhere[sizeof(float)];
+    uint64_t taken = 0;
+    if (t->n != 0 || n < k || n > TOP_PLACES) {
+        return 0;
+    }
+    candidates_above(c, above);
+    for (size_t i = 0; i < n; i++) {
+        const float x = c->x[i] + 0.0F;
+        int32_t id = c->id[i];
+        size_t at = (size_t)above[i];
+        for (; taken >> at & 1; at++) {
+            if (name[at] > id) {
+                const int32_t later = name[at];
+                name[at] = id;
+                memcpy(at < k ? t->id + at * sizeof id : elsewhere, &id, sizeof id);
+                id = later;
+            }
+        }
+        taken |= UINT64_C(1) << at;
+        name[at] = id;
+        memcpy(at < k ? t->id + at * sizeof id : elsewhere, &id, sizeof id);
+        memcpy(at < k ? t->logit + at * sizeof x : elsewhere, &x, sizeof x);
+    }
+    t->n = k;
+    memcpy(&t->limit, t->logit + (k - 1) * sizeof t->limit, sizeof t->limit);
+    memcpy(&t->limit_id, t->id + (k - 1) * sizeof t->limit_id, sizeof t->limit_id);
+    return 1;
+}
+
 static void candidates_end(candidates *c)
 {
     if (c->n > c->list->k + TOP_FEW && c->list->k <= TOP_SELECT) {
         candidates_select(c);
     }
-    candidates_flush(c);
+    if (c->n == 0 || !candidates_place(c)) {
+        candidates_flush(c);
+    }
 }
 
 /* between blocks: keeps the limit fresh, so that few elements come in which others will drive out again */
@@ -347,6 +413,10 @@ LP_INLINE void candidates_add(candidates *c, float x, int32_t id)
     c->id[c->n++] = id;
 }
 
+#ifdef LP_OWN_COMPRESS
+enum { TAKE_SPARSE = 5 }; /* up to so many of 64 are taken one by one */
+#endif
+
 /* those of 64 elements that the bits of a mask name; the first of them has the id `first` */
 LP_INLINE void candidates_take(candidates *c, const float *x, uint64_t mask, int32_t first)
 {
@@ -354,6 +424,19 @@ LP_INLINE void candidates_take(candidates *c, const float *x, uint64_t mask, int
         candidates_room(c, 64);
     }
     size_t n = c->n;
+#ifdef LP_OWN_COMPRESS
+    if (__builtin_popcountll(mask) > TAKE_SPARSE) {
+        LP_UNROLL for (int i = 0; i < 64; i += LP_WIDTH)
+        {
+            const uint32_t some = (uint32_t)(mask >> i) & 0xFFFF;
+            v_store(c->x + n, v_compress(v_load(x + i), some));
+            v_store((float *)(void *)(c->id + n), v_compress(v_ids(first + i), some));
+            n += (size_t)__builtin_popcount(some);
+        }
+        c->n = n;
+        return;
+    }
+#endif
     for (; mask != 0; mask &= mask - 1, n++) {
         int at = __builtin_ctzll(mask);
         memcpy(c->x + n, x + at, sizeof *x);
