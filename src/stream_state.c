@@ -23,6 +23,16 @@ static inline uint64_t cell_put_part(unsigned char *to, const unsigned char *fro
         sum = halves(0, (uint32_t)put_bytes(to, from, ONE));
         i = ONE;
     }
+    two_words four = {0, 0};
+    for (; i + sizeof four <= bytes; i += sizeof four) {
+        two_words x;
+        memcpy(&x, from + i, sizeof x);
+        if (to != NULL) {
+            memcpy(to + i, &x, sizeof x);
+        }
+        four += x;
+    }
+    sum += four[0] + four[1];
     for (; i + TWO <= bytes; i += TWO) {
         sum += put_bytes(to == NULL ? NULL : to + i, from + i, TWO);
     }

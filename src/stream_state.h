@@ -221,10 +221,11 @@ uint64_t slot_put(unsigned char *to, const unsigned char *from, size_t at, size_
 /* any push; s and chunk may be NULL */
 lp_status push_other(state *s, const lp_logits *chunk);
 
+typedef uint64_t two_words __attribute__((vector_size(16)));
+
 /* the sum of a cell before its weight */
 static inline uint64_t cell_put(unsigned char *to, const unsigned char *from)
 {
-    typedef uint64_t two_words __attribute__((vector_size(16)));
     two_words sum = {0, 0}, x;
     for (size_t i = 0; i < SLOT_CELL * sizeof(float); i += sizeof x) {
         memcpy(&x, from + i, sizeof x);

@@ -76,11 +76,14 @@ static __attribute__((noinline)) lp_status push_part(state *s, const lp_logits *
     return push_few(s, push_place_of(s), chunk, 0);
 }
 
-/* The last logits of a block that has a slot, or whole blocks from where they lie. The row stays in the state, which is aligned for
- * it. */
+/* The last logits of a block that waits in a slot, whole blocks from where they lie, the first logits of one that is to wait. The row
+ * stays in the state, which is aligned for it. */
 LP_INLINE lp_status push_scan(state *s, push_place p, const unsigned char *data, size_t n)
 {
     enum { MAX = offsetof(row, max) };
+    const size_t head = p.offset == 0 ? 0 : LP_BLOCK_SIZE - p.offset, tail = (n - head) % LP_BLOCK_SIZE;
+    const size_t whole = n - head - tail;
+    unsigned char *slot = state_slot(s, p.slot), *end_of_slot = slot + p.offset * sizeof(float);
     row *r = (row *)(void *)s->row;
     topk top = state_top(s, state_list(s), state_list(s) + (size_t)s->k * sizeof(float));
     const int32_t last = top.limit_id;
@@ -90,25 +93,28 @@ LP_INLINE lp_status push_scan(state *s, push_place p, const unsigned char *data,
         return LP_ERR_STATE;
     }
     scan job = {r, s->k == 0 ? NULL : &top, 0, 0, 0, 0};
-    source from = {data, NULL, 0, 1, 0, LP_F32, 1};
     const fp_state fp = fp_enter();
-    if (p.offset == 0) {
-        scan_sums_entropy(&job, &from, n, (int32_t)p.end);
-    } else {
-        from.data = state_slot(s, p.slot);
-        if (n == SLOT_CELL) {
-            memcpy(state_slot(s, p.slot) + p.offset * sizeof(float), data, SLOT_CELL * sizeof(float));
+    if (head != 0) {
+        const source from = {slot, NULL, 0, 1, 0, LP_F32, 1};
+        if (head == SLOT_CELL) { /* without a call */
+            memcpy(end_of_slot, data, SLOT_CELL * sizeof(float));
         } else {
-            memcpy(state_slot(s, p.slot) + p.offset * sizeof(float), data, n * sizeof(float));
+            memcpy(end_of_slot, data, head * sizeof(float));
         }
         scan_sums_entropy(&job, &from, LP_BLOCK_SIZE, (int32_t)(p.end - p.offset));
-        put_slot_sum(s, p.slot, 0);
-        put_counts(s, s->flags, p.slot);
+    }
+    if (whole != 0) {
+        const source from = {data + head * sizeof(float), NULL, 0, 1, 0, LP_F32, 1};
+        scan_sums_entropy(&job, &from, whole, (int32_t)(p.end + (uint32_t)head));
     }
     fp_leave(fp);
     r->wide_hint = 0;
     const int stays = max == halves(float_bits(r->max), (uint32_t)r->id) && flags == r->flags;
     put_word(s, &s->row_sum, SUM_OF(row_sum), row_open_sum(s->row) + (stays ? held : row_held_sum(s->row)));
+    if ((head | tail) != 0) {
+        put_slot_sum(s, p.slot, tail == 0 ? 0 : slot_put(slot, data + (n - tail) * sizeof(float), 0, tail));
+        put_counts(s, s->flags, p.slot + (tail != 0));
+    }
     put_range(s, s->first_token, (int32_t)(p.end + (uint32_t)n));
     const uint32_t sorted = top.sorted ? STREAM_SORTED : 0;
     /* whatever comes into the list, without anything being driven out of it or into another place, changes one of these */
@@ -117,19 +123,22 @@ LP_INLINE lp_status push_scan(state *s, push_place p, const unsigned char *data,
         put_counts(s, (s->flags & ~(uint32_t)STREAM_SORTED) | sorted, s->slots);
         put_word(s, &s->top_sum, SUM_OF(top_sum), top_sum(s));
     }
+    const uint32_t before_token = (uint32_t)s->token - p.end;
+    if (before_token < n) {
+        uint32_t logit;
+        memcpy(&logit, data + before_token * sizeof logit, sizeof logit);
+        put_word(s, &s->dtype, SUM_OF(dtype), halves((uint32_t)s->dtype, logit));
+    }
     return LP_OK;
 }
 
-/* simple logits, the token not among them; anything else than few, the end of a block or whole blocks goes on elsewhere */
+/* Simple logits that reach the end of a block which has its beginning. All others, the token among a few for one, go on elsewhere. */
 static __attribute__((noinline)) lp_status push_blocks(state *s, const lp_logits *chunk)
 {
     const push_place p = push_place_of(s);
     const size_t n = chunk->vocab;
-    /* a block that has its beginning, or none */
-    const int ends =
-        p.offset == 0 ? n % LP_BLOCK_SIZE == 0 && n != 0 && n <= (size_t)INT32_MAX - p.end
-                      : n == LP_BLOCK_SIZE - p.offset && p.slot == 0 && s->first_token <= (int32_t)(p.end - p.offset);
-    if (!ends || (int32_t)p.end < 0 || (uint32_t)s->token - p.end < n || (uintptr_t)s->row % _Alignof(row) != 0) {
+    if (n < LP_BLOCK_SIZE - p.offset || (int32_t)p.end < 0 || n > (size_t)INT32_MAX - p.end ||
+        s->first_token > (int32_t)(p.end - p.offset) || (uintptr_t)s->row % _Alignof(row) != 0) {
         return push_other(s, chunk);
     }
     return push_scan(s, p, chunk->data, n);
