@@ -107,6 +107,76 @@ START_TEST(every_half)
 }
 END_TEST
 
+/* What is searched and counted by the bits of 16-bit logits: rows with few different values, of one sign, of both, with either zero;
+ * each value's token is ranked. */
+enum { SIGNED = 2 * LP_BLOCK + 100, SIGNED_TOP = 30 };
+typedef struct signed_result {
+    float logsumexp, entropy, max_logit, token_logprob, top_logprob[SIGNED_TOP];
+    int32_t rank, ties, top_token[SIGNED_TOP];
+} signed_result;
+
+static signed_result score_signed(const lp_logits *in, int32_t token, int entropy)
+{
+    signed_result r;
+    memset(&r, 0, sizeof r);
+    const lp_scores out = {.logsumexp = &r.logsumexp,
+                           .entropy = entropy ? &r.entropy : NULL,
+                           .max_logit = &r.max_logit,
+                           .token_logprob = &r.token_logprob,
+                           .token_rank = &r.rank,
+                           .token_rank_ties = &r.ties,
+                           .top_logprob = r.top_logprob,
+                           .top_token = r.top_token};
+    ck_assert_int_eq(lp_score(in, &token, SIGNED_TOP, &out), LP_OK);
+    return r;
+}
+
+static void check_signed(lp_dtype dtype, const float *value, size_t values)
+{
+    static float x[SIGNED];
+    static uint16_t half[SIGNED];
+    rng r = rng_for("signed", values, (uint64_t)dtype);
+    for (size_t i = 0; i < SIGNED; i++) {
+        /* the first block without the last value, so that the second one may have a larger maximum */
+        const size_t which = rng_below(&r, (uint32_t)(values - (i < LP_BLOCK && values > 1)));
+        narrow(dtype, value[which], half + i);
+        x[i] = widened(dtype, half + i);
+    }
+    const lp_logits plain = {.data = x, .rows = 1, .vocab = SIGNED};
+    const lp_logits in = {.data = half, .rows = 1, .vocab = SIGNED, .dtype = dtype};
+    for (int32_t i = 0; i < 60; i++) {
+        const int32_t token = i < 30 ? i : SIGNED - i;
+        const signed_result got = score_signed(&in, token, i % 2), want = score_signed(&plain, token, i % 2);
+        int32_t above = 0, not_below = 0;
+        for (size_t j = 0; j < SIGNED; j++) {
+            above += x[j] > x[token];
+            not_below += x[j] >= x[token];
+        }
+        ck_assert_int_eq(got.rank, above + 1);
+        ck_assert_int_eq(got.ties, not_below);
+        ck_assert_mem_eq(&got, &want, sizeof got);
+    }
+}
+
+START_TEST(halves_of_each_sign)
+{
+    static const float below[] = {-9, -4.5f, -3, -0.25f, -6.5f}, above[] = {0.5f, 1, 7, 3.25f, 9};
+    static const float not_above[] = {-2, -0.0f, -8, -1e-7f, -0.0f}, zeros[] = {-0.0f, 0};
+    static const float not_below[] = {2, -0.0f, 0, 6e-8f, 5}, both[] = {-1, -0.0f, 0, 1, -5, 6e-8f, -6e-8f, 4};
+    static const float one[] = {-3.5f}, unlikely[] = {-20, -30, -INFINITY, -25, -10};
+    for (lp_dtype dtype = LP_BF16; dtype <= LP_F16; dtype++) {
+        check_signed(dtype, below, COUNT(below));
+        check_signed(dtype, above, COUNT(above));
+        check_signed(dtype, not_above, COUNT(not_above));
+        check_signed(dtype, zeros, COUNT(zeros));
+        check_signed(dtype, not_below, COUNT(not_below));
+        check_signed(dtype, both, COUNT(both));
+        check_signed(dtype, one, COUNT(one));
+        check_signed(dtype, unlikely, COUNT(unlikely));
+    }
+}
+END_TEST
+
 /* A masked position is -inf whatever lies there, and bits beyond the vocabulary mean nothing. */
 START_TEST(masked_positions)
 {
@@ -164,6 +234,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, rows_of_blocks);
     tcase_add_test(tcase, vocabulary);
     tcase_add_test(tcase, every_half);
+    tcase_add_test(tcase, halves_of_each_sign);
     tcase_add_test(tcase, masked_positions);
     tcase_add_test(tcase, faulty_transforms);
 }

@@ -178,6 +178,51 @@ LP_INLINE vf v_load_f16(const uint16_t *p)
 {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
+#define LP_HALVES 16 /* core/half.h */
+LP_INLINE vu v_halves_load(const uint16_t *p)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+LP_INLINE vu v_halves_set1(uint16_t x)
+{
+    return _mm256_set1_epi16((int16_t)x);
+}
+LP_INLINE vu v_halves_max(vu a, vu b)
+{
+    return _mm256_max_epi16(a, b);
+}
+LP_INLINE vu v_halves_min(vu a, vu b)
+{
+    return _mm256_min_epi16(a, b);
+}
+LP_INLINE vu v_halves_xor(vu a, vu b)
+{
+    return _mm256_xor_si256(a, b);
+}
+LP_INLINE vu v_halves_count_gt(vu acc, vu a, vu b)
+{
+    return _mm256_sub_epi16(acc, _mm256_cmpgt_epi16(a, b));
+}
+LP_INLINE uint32_t v_halves_count_sum(vu acc)
+{
+    return v_count_sum(_mm256_madd_epi16(acc, _mm256_set1_epi16(1)));
+}
+/* the largest or the smallest of signed integers, by the instruction for the smallest unsigned one of eight */
+LP_INLINE int32_t v_halves_extreme(vu a, int smallest)
+{
+    const __m128i flip = _mm_set1_epi16((int16_t)(smallest ? 0x8000 : 0x7FFF));
+    const __m128i low = _mm_xor_si128(_mm256_castsi256_si128(a), flip);
+    const __m128i least = _mm_minpos_epu16(_mm_min_epu16(low, _mm_xor_si128(_mm256_extracti128_si256(a, 1), flip)));
+    return (int16_t)_mm_cvtsi128_si32(_mm_xor_si128(least, flip));
+}
+LP_INLINE float v_f16_float(uint16_t bits)
+{
+    return _cvtsh_ss(bits);
+}
+LP_INLINE uint16_t v_f16_bits(float x)
+{
+    return _cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT);
+}
 LP_INLINE void v_prefetch(const void *p)
 {
     _mm_prefetch((const char *)p, _MM_HINT_T0);

@@ -229,6 +229,53 @@ LP_INLINE vf v_load_f16(const uint16_t *p)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
 }
+#define LP_HALVES 32 /* core/half.h */
+LP_INLINE vu v_halves_load(const uint16_t *p)
+{
+    return _mm512_loadu_si512(p);
+}
+LP_INLINE vu v_halves_set1(uint16_t x)
+{
+    return _mm512_set1_epi16((int16_t)x);
+}
+LP_INLINE vu v_halves_max(vu a, vu b)
+{
+    return _mm512_max_epi16(a, b);
+}
+LP_INLINE vu v_halves_min(vu a, vu b)
+{
+    return _mm512_min_epi16(a, b);
+}
+LP_INLINE vu v_halves_xor(vu a, vu b)
+{
+    return _mm512_xor_si512(a, b);
+}
+LP_INLINE vu v_halves_count_gt(vu acc, vu a, vu b)
+{
+    return _mm512_mask_add_epi16(acc, _mm512_cmpgt_epi16_mask(a, b), acc, _mm512_set1_epi16(1));
+}
+LP_INLINE uint32_t v_halves_count_sum(vu acc)
+{
+    return (uint32_t)_mm512_reduce_add_epi32(_mm512_madd_epi16(acc, _mm512_set1_epi16(1)));
+}
+/* the largest or the smallest of signed integers, by the instruction for the smallest unsigned one of eight */
+LP_INLINE int32_t v_halves_extreme(vu a, int smallest)
+{
+    const __m128i flip = _mm_set1_epi16((int16_t)(smallest ? 0x8000 : 0x7FFF));
+    const vu b = _mm512_xor_si512(a, _mm512_broadcastd_epi32(flip));
+    const __m256i half = _mm256_min_epu16(_mm512_castsi512_si256(b), _mm512_extracti64x4_epi64(b, 1));
+    const __m128i least =
+        _mm_minpos_epu16(_mm_min_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
+    return (int16_t)_mm_cvtsi128_si32(_mm_xor_si128(least, flip));
+}
+LP_INLINE float v_f16_float(uint16_t bits)
+{
+    return _cvtsh_ss(bits);
+}
+LP_INLINE uint16_t v_f16_bits(float x)
+{
+    return _cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT);
+}
 LP_INLINE void v_prefetch(const void *p)
 {
     _mm_prefetch((const char *)p, _MM_HINT_T0);

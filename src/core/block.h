@@ -13,6 +13,7 @@
 #ifndef LP_CORE_BLOCK_H
 #define LP_CORE_BLOCK_H
 #include "core/exp.h"
+#include "core/load.h"
 #include "row.h"
 
 /* how far ahead of the element at work to prefetch: elements, into the first-level cache, past the block being looked at twice;
@@ -116,7 +117,7 @@ LP_INLINE vf pairs_sum(const vf pair[4])
 /* Fast path of one group, all of whose 256 elements exist, or, with `absent`, may be -inf: these add exactly 0. `peak` keeps the
  * largest sum of a lane, which no element of the group exceeds: most blocks show by it that they hold no new maximum, without a
  * maximum being taken. */
-LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m, vf magic, vf *peak, vu *bits,
+LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float *q, vf m, vf magic, vf *peak, vu *bits,
                           int entropy, int absent)
 {
     const vf none = v_set1(-__builtin_inff()), zero = v_set1(0);
@@ -126,8 +127,8 @@ LP_INLINE void group_fast(const float *x, origin from, float *s, float *q, vf m,
         vf pair[4], pair_q[4];
         LP_UNROLL for (int p = 0; p < 4; p++)
         {
-            const float *at = x + 2 * p * LP_LANES + c * LP_WIDTH;
-            vf x1[2] = {v_load(at), v_load(at + LP_LANES)};
+            const size_t at = (size_t)(2 * p * LP_LANES + c * LP_WIDTH);
+            vf x1[2] = {load_as_float(x, at, dtype), load_as_float(x, at + LP_LANES, dtype)};
             if (!entropy) {
                 LP_LOADED(x1[0]);
                 LP_LOADED(x1[1]);
@@ -418,7 +419,7 @@ LP_INLINE int block_fast(const block_groups *g, origin source, float m, raw_sum 
     for (int i = 0; i < groups; i++) {
         const origin from = origin_ahead(source, (size_t)i * LP_GROUP);
         float *s = sums->s + i * LP_LANES, *q = sums->q + i * LP_LANES;
-        group_fast(g->at[i], from, s, q, v_set1(m), magic, peak, &bits, entropy, 0);
+        group_fast(g->at[i], DTYPE_F32, from, s, q, v_set1(m), magic, peak, &bits, entropy, 0);
     }
     if (!full && groups < g->count) {
         float *s = sums->s + groups * LP_LANES, *q = sums->q + groups * LP_LANES;

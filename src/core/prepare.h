@@ -3,18 +3,8 @@
 #ifndef LP_CORE_PREPARE_H
 #define LP_CORE_PREPARE_H
 #include "core/exp.h"
+#include "core/load.h"
 #include "kernels.h"
-
-enum { DTYPE_F32 = 0, DTYPE_BF16 = 1, DTYPE_F16 = 2 };
-
-LP_INLINE vf load_as_float(const unsigned char *data, size_t i, int dtype)
-{
-    if (dtype == DTYPE_F32) {
-        return v_load((const float *)(const void *)data + i);
-    }
-    const uint16_t *half = (const uint16_t *)(const void *)data + i;
-    return dtype == DTYPE_BF16 ? v_load_bf16(half) : v_load_f16(half);
-}
 
 /* softcap * tanh(x / softcap); infinities and NaN stay what they are, and so does |x| < 2^-13 softcap, where tanh z = z to
  * half an ulp and the quotient could be subnormal.

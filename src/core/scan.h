@@ -3,6 +3,7 @@
 #ifndef LP_CORE_SCAN_H
 #define LP_CORE_SCAN_H
 #include "core/block.h"
+#include "core/half.h"
 #include "core/prepare.h"
 #include "core/sparse.h"
 #include "core/top.h"
@@ -260,6 +261,92 @@ LP_INLINE placed block_place(const source *from, size_t offset, size_t n, float 
     return b;
 }
 
+#ifdef LP_HALVES
+/* What a list may take from a block of 16-bit logits, whose sums are known: of groups that have lanes to be looked at, or of all,
+ * widened for that. */
+static __attribute__((noinline)) void half_list(scan_state *st, const source *block, float *buffer,
+                                                const group_sums *sums, int32_t first)
+{
+    block_groups g;
+    block_cut(&g, buffer, LP_BLOCK_SIZE);
+    bound_update(&st->limit, st->top.limit);
+    for (int i = 0; i < LP_GROUPS; i++) {
+        if (set_mask(sums->s + i * LP_LANES, st->limit.e, 0) != 0) {
+            const source group = source_at(block, (size_t)i * LP_GROUP);
+            prepare_whole(buffer + i * LP_GROUP, &group, LP_SETS);
+        }
+    }
+    if (!top_of_lanes(&st->top, &g, sums, st->limit.e, first)) {
+        prepare_whole(buffer, block, LP_BLOCK_SIZE / LP_LANES);
+        top_of_block(&st->top, &g, first);
+    }
+    candidates_refresh(&st->top);
+}
+
+/* scan_block for a whole block of 16-bit logits as they lie: from has nothing that is applied to them */
+LP_INLINE void scan_half(scan *job, scan_state *st, const source *from, float *buffer, size_t offset, int32_t first,
+                         int dtype)
+{
+    const source block = source_at(from, offset);
+    const uint16_t *x = (const uint16_t *)(const void *)block.data;
+    group_sums sums;
+    raw_sum raw;
+    vf peak = v_set1(0);
+    if (job->row->wide_hint || !half_fast(x, dtype, &raw, &sums, &peak)) {
+        block_groups g;
+        const placed b = {buffer, {block.data, 16 * sizeof *x}, 0, 0};
+        prepare_whole(buffer, &block, LP_BLOCK_SIZE / LP_LANES);
+        block_cut(&g, buffer, LP_BLOCK_SIZE);
+        scan_careful_sums(job, st, &b, &g, offset, LP_BLOCK_SIZE, first);
+        return;
+    }
+    bound_update(&st->max, job->row->max);
+    if (peak_reaches(peak, st->max.e)) {
+        raw.m = half_max(x, dtype);
+        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw);
+    } else {
+        block_wait(job->row, &st->held, &raw);
+    }
+    if (job->top != NULL) {
+        bound_update(&st->limit, st->top.limit);
+        if (peak_reaches(peak, st->limit.e)) {
+            half_list(st, &block, buffer, &sums, first);
+        }
+    }
+    if (job->rank && peak_reaches(peak, st->token.e)) {
+        half_rank(job, x, dtype);
+    }
+}
+
+/* functions of their own: the loop over blocks has no registers for them */
+static __attribute__((noinline)) void scan_bf16(scan *job, scan_state *st, const source *from, float *buffer,
+                                                size_t offset, int32_t first)
+{
+    scan_half(job, st, from, buffer, offset, first, DTYPE_BF16);
+}
+
+static __attribute__((noinline)) void scan_f16(scan *job, scan_state *st, const source *from, float *buffer,
+                                               size_t offset, int32_t first)
+{
+    scan_half(job, st, from, buffer, offset, first, DTYPE_F16);
+}
+#endif
+
+/* 0 where the block's logits are not of 16 bits, or something is applied to them */
+LP_INLINE int scan_as_half(scan *job, scan_state *st, const source *unmasked, float *buffer, size_t offset,
+                           int32_t first)
+{
+#ifdef LP_HALVES
+    if (unmasked->dtype != DTYPE_F32 && unmasked->scale == 1 && unmasked->softcap == 0) {
+        (unmasked->dtype == DTYPE_BF16 ? scan_bf16 : scan_f16)(job, st, unmasked, buffer, offset, first);
+        return 1;
+    }
+#else
+    (void)job, (void)st, (void)unmasked, (void)buffer, (void)offset, (void)first;
+#endif
+    return 0;
+}
+
 enum { ALLOWS_SOME, ALLOWS_ALL, SCANNED };
 
 /* two words of a mask that were read as one of 64 bits */
@@ -354,7 +441,8 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     for (; i + LP_BLOCK_SIZE <= n; i += LP_BLOCK_SIZE) {
         int32_t id = first + (int32_t)i;
         int allows = masked ? scan_allowed(job, &st, from, i, LP_BLOCK_SIZE, id) : ALLOWS_SOME;
-        if (allows != SCANNED) {
+        const int whole = !plain && !entropy && (!masked || allows == ALLOWS_ALL);
+        if (allows != SCANNED && !(whole && scan_as_half(job, &st, &unmasked, buffer, i, id))) {
             const placed b = block_place(allows == ALLOWS_ALL ? &unmasked : &all, i, LP_BLOCK_SIZE, buffer);
             scan_block(job, &st, &b, i, LP_BLOCK_SIZE, id, 1, entropy);
         }

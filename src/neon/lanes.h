@@ -211,6 +211,48 @@ LP_INLINE vf v_load_f16(const uint16_t *p)
 {
     return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8((const uint8_t *)p)));
 }
+#define LP_HALVES 8 /* core/half.h */
+LP_INLINE vu v_halves_load(const uint16_t *p)
+{
+    return vreinterpretq_u32_u16(vld1q_u16(p));
+}
+LP_INLINE vu v_halves_set1(uint16_t x)
+{
+    return vreinterpretq_u32_u16(vdupq_n_u16(x));
+}
+LP_INLINE vu v_halves_max(vu a, vu b)
+{
+    return vreinterpretq_u32_s16(vmaxq_s16(vreinterpretq_s16_u32(a), vreinterpretq_s16_u32(b)));
+}
+LP_INLINE vu v_halves_min(vu a, vu b)
+{
+    return vreinterpretq_u32_s16(vminq_s16(vreinterpretq_s16_u32(a), vreinterpretq_s16_u32(b)));
+}
+LP_INLINE vu v_halves_xor(vu a, vu b)
+{
+    return veorq_u32(a, b);
+}
+LP_INLINE vu v_halves_count_gt(vu acc, vu a, vu b)
+{
+    const uint16x8_t above = vcgtq_s16(vreinterpretq_s16_u32(a), vreinterpretq_s16_u32(b));
+    return vreinterpretq_u32_u16(vsubq_u16(vreinterpretq_u16_u32(acc), above));
+}
+LP_INLINE uint32_t v_halves_count_sum(vu acc)
+{
+    return vaddlvq_u16(vreinterpretq_u16_u32(acc));
+}
+LP_INLINE int32_t v_halves_extreme(vu a, int smallest)
+{
+    return smallest ? vminvq_s16(vreinterpretq_s16_u32(a)) : vmaxvq_s16(vreinterpretq_s16_u32(a));
+}
+LP_INLINE float v_f16_float(uint16_t bits)
+{
+    return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(bits))), 0);
+}
+LP_INLINE uint16_t v_f16_bits(float x)
+{
+    return vget_lane_u16(vreinterpret_u16_f16(vcvt_f16_f32(vdupq_n_f32(x))), 0);
+}
 LP_INLINE void v_prefetch(const void *p)
 {
     __builtin_prefetch(p);
