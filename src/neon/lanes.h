@@ -214,7 +214,7 @@ LP_INLINE vf v_load_f16(const uint16_t *p)
 #define LP_HALVES 8 /* core/half.h */
 LP_INLINE vu v_halves_load(const uint16_t *p)
 {
-    return vreinterpretq_u32_u16(vld1q_u16(p));
+    return vreinterpretq_u32_u8(vld1q_u8((const uint8_t *)p)); /* at any byte */
 }
 LP_INLINE vu v_halves_set1(uint16_t x)
 {
