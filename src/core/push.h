@@ -24,8 +24,8 @@ LP_INLINE int push_is_simple(const lp_logits *c)
     const uintptr_t pointers = (uintptr_t)c->allowed | (uintptr_t)c->row_inv_temperature | (uintptr_t)c->reserved[0] |
                                (uintptr_t)c->reserved[1] | (uintptr_t)c->reserved[2];
     const uint32_t others = (uint32_t)c->dtype | float_bits(c->softcap) | c->flags;
-    return (pointers | others | c->allowed_stride | c->stride) == 0 && c->rows == 1 && c->data != NULL &&
-           (scale == 0 || scale == float_bits(one));
+    return (pointers | others | c->allowed_stride) == 0 && c->rows == 1 && c->data != NULL &&
+           (scale == 0 || scale == float_bits(one)) && (c->stride == 0 || c->stride >= c->vocab);
 }
 
 /* what a push uses of the state */
