@@ -157,16 +157,50 @@ static inline void put_key(topk *t, size_t i, uint64_t key)
     memcpy(t->id + i * sizeof lower, &lower, sizeof lower);
 }
 
+/* entries low .. high - 1, sorted in arrays that are given; as_halves: of keys, as they lie during a sort by bytes */
+static inline __attribute__((always_inline)) void sort_copied(topk *t, size_t low, size_t high, uint64_t *key,
+                                                              uint64_t *scratch, int as_halves)
+{
+    for (size_t i = low; i < high; i++) {
+        key[i - low] = as_halves ? get_key(t, i) : get(t, i);
+    }
+    sort_keys(key, scratch, high - low);
+    for (size_t i = low; i < high; i++) {
+        if (as_halves) {
+            put_key(t, i, key[i - low]);
+        } else {
+            put(t, i, key[i - low]);
+        }
+    }
+}
+
 static __attribute__((noinline)) void sort_few(topk *t, size_t low, size_t high)
 {
     uint64_t few[FEW], scratch[FEW];
-    for (size_t i = low; i < high; i++) {
-        few[i - low] = get_key(t, i);
+    sort_copied(t, low, high, few, scratch, 1);
+}
+
+static __attribute__((noinline)) void sort_some(topk *t, size_t low, size_t high)
+{
+    uint64_t some[SOME], scratch[SOME];
+    sort_copied(t, low, high, some, scratch, 0);
+}
+
+/* what decides which part an entry belongs to: a byte of its key, or where its logit lies between the largest and the least, where
+ * a larger one is never in a later part */
+typedef struct parting {
+    int by_byte, shift;
+    float max, scale, last;
+} parting;
+
+static inline __attribute__((always_inline)) size_t part_of(const parting *p, uint64_t entry)
+{
+    if (p->by_byte) {
+        return 255 - (entry >> p->shift & 255);
     }
-    sort_keys(few, scratch, high - low);
-    for (size_t i = low; i < high; i++) {
-        put_key(t, i, few[i - low]);
-    }
+    float at = (p->max - bits_float((uint32_t)(entry >> 32))) * p->scale;
+    at = at >= 0 ? at : 0; /* NaN, where the logits are the same or far apart */
+    return (size_t)(uint32_t)(int32_t)(at < p->last ? at : p->last);
 }
 
 /* Counts that were taken become where each of n parts begins and ends. Returns the largest. */
@@ -183,28 +217,41 @@ static uint32_t parts_place(uint32_t *start, uint32_t *end, size_t n)
     return most;
 }
 
-/* Entries low .. high - 1 in the order of the key's byte at `shift`, largest first; end[b] is where part b ends. Each entry in turn
- * is swapped to where its part has room; what comes back is looked at in a later pass. No step waits for the one before, which
- * following the cycles of the permutation would do. */
-static __attribute__((noinline)) void part_by_byte(topk *t, size_t low, size_t high, int shift, uint32_t end[256])
+/* Swaps each entry in turn to where its part has room; what comes back is looked at in a later pass. No step waits for the one
+ * before, which following the cycles of the permutation would do. */
+static inline __attribute__((always_inline)) void parts_swap(topk *t, size_t low, const parting *p, size_t parts,
+                                                             uint32_t *start, const uint32_t *end)
 {
-    uint32_t start[256] = {0};
-    for (size_t i = low; i < high; i++) {
-        start[255 - (get_key(t, i) >> shift & 255)]++;
-    }
-    parts_place(start, end, 256);
     for (int moved = 1; moved;) {
         moved = 0;
-        for (size_t b = 0; b < 256; b++) {
+        for (size_t b = 0; b < parts; b++) {
             for (size_t i = start[b]; i < end[b]; i++) {
-                uint64_t key = get_key(t, low + i);
-                size_t to = start[255 - (key >> shift & 255)]++;
+                uint64_t entry = get_key(t, low + i);
+                size_t to = start[part_of(p, entry)]++;
                 put_key(t, low + i, get_key(t, low + to));
-                put_key(t, low + to, key);
+                put_key(t, low + to, entry);
                 moved = 1;
             }
         }
     }
+}
+
+static inline __attribute__((always_inline)) void parts_count(const topk *t, size_t low, size_t high, const parting *p,
+                                                              uint32_t *start)
+{
+    for (size_t i = low; i < high; i++) {
+        start[part_of(p, get_key(t, i))]++;
+    }
+}
+
+/* entries low .. high - 1 in the order of the key's byte at `shift`, largest first; end[b] is where part b ends */
+static __attribute__((noinline)) void part_by_byte(topk *t, size_t low, size_t high, int shift, uint32_t end[256])
+{
+    const parting p = {.by_byte = 1, .shift = shift};
+    uint32_t start[256] = {0};
+    parts_count(t, low, high, &p, start);
+    parts_place(start, end, 256);
+    parts_swap(t, low, &p, 256, start, end);
 }
 
 /* In-place radix sort by the key's byte at `shift` and below: at most 8 calls deep, 1 KiB of stack each. */
@@ -241,18 +288,6 @@ static void sort_bits(topk *t, size_t low, size_t high)
     }
 }
 
-static __attribute__((noinline)) void sort_some(topk *t, size_t low, size_t high)
-{
-    uint64_t some[SOME], scratch[SOME];
-    for (size_t i = low; i < high; i++) {
-        some[i - low] = get(t, i);
-    }
-    sort_keys(some, scratch, high - low);
-    for (size_t i = low; i < high; i++) {
-        put(t, i, some[i - low]);
-    }
-}
-
 static inline float logit_of(const topk *t, size_t i)
 {
     float x;
@@ -260,19 +295,14 @@ static inline float logit_of(const topk *t, size_t i)
     return x;
 }
 
-/* where a logit lies between the largest and the least, in parts; a larger one never in a later part */
-typedef struct spread {
-    float max, scale, last;
-} spread;
-
-static spread spread_of(const topk *t, size_t low, size_t high, size_t parts)
+static parting parting_spread(const topk *t, size_t low, size_t high, size_t parts)
 {
     float max[4], min[4];
     for (int j = 0; j < 4; j++) {
         max[j] = min[j] = logit_of(t, low);
     }
-    for (size_t i = low; i + 4 <= high;
-         i += 4) { /* up to three at the end may lie beyond: in the first part or the last */
+    /* up to three at the end may lie beyond: in the first part or the last */
+    for (size_t i = low; i + 4 <= high; i += 4) {
         for (size_t j = 0; j < 4; j++) {
             float x = logit_of(t, i + j);
             max[j] = x > max[j] ? x : max[j];
@@ -283,41 +313,21 @@ static spread spread_of(const topk *t, size_t low, size_t high, size_t parts)
         max[0] = max[j] > max[0] ? max[j] : max[0];
         min[0] = min[j] < min[0] ? min[j] : min[0];
     }
-    const spread s = {max[0], (float)parts / (max[0] - min[0]), (float)(parts - 1)};
-    return s;
-}
-
-static inline size_t spread_part(spread s, float x)
-{
-    float at = (s.max - x) * s.scale;
-    at = at >= 0 ? at : 0; /* NaN, where the logits are the same or far apart */
-    return (size_t)(uint32_t)(int32_t)(at < s.last ? at : s.last);
+    const parting p = {.max = max[0], .scale = (float)parts / (max[0] - min[0]), .last = (float)(parts - 1)};
+    return p;
 }
 
 /* As part_by_byte, by where the logits lie. Returns 0, and leaves all as it is, where most are in one part. */
 static __attribute__((noinline)) int part_by_spread(topk *t, size_t low, size_t high, size_t parts, uint32_t *end)
 {
-    const spread s = spread_of(t, low, high, parts);
+    const parting p = parting_spread(t, low, high, parts);
     uint32_t start[SPREAD];
     memset(start, 0, parts * sizeof *start);
-    for (size_t i = low; i < high; i++) {
-        start[spread_part(s, logit_of(t, i))]++;
-    }
+    parts_count(t, low, high, &p, start);
     if (parts_place(start, end, parts) > (high - low) / 2) {
         return 0;
     }
-    for (int moved = 1; moved;) {
-        moved = 0;
-        for (size_t b = 0; b < parts; b++) {
-            for (size_t i = start[b]; i < end[b]; i++) {
-                uint64_t entry = get_key(t, low + i);
-                size_t to = start[spread_part(s, bits_float((uint32_t)(entry >> 32)))]++;
-                put_key(t, low + i, get_key(t, low + to));
-                put_key(t, low + to, entry);
-                moved = 1;
-            }
-        }
-    }
+    parts_swap(t, low, &p, parts, start, end);
     return 1;
 }
 
@@ -327,39 +337,31 @@ static size_t parts_for(size_t n, size_t most)
     return n / SPREAD_ENTRIES < most ? n / SPREAD_ENTRIES : most;
 }
 
-/* Logits are mostly spread so that parts of the same width hold few of them each; where they are not, their bits decide. */
-static __attribute__((noinline)) void sort_again(topk *t, size_t low, size_t high)
+/* Logits are mostly spread so that parts of the same width hold few of them each; where they are not, their bits decide. longer
+ * sorts a part that is not short. */
+static inline __attribute__((always_inline)) void sort_spread(topk *t, size_t low, size_t high, uint32_t *end,
+                                                              size_t most, void (*longer)(topk *, size_t, size_t))
 {
-    uint32_t end[SPREAD_AGAIN];
-    const size_t parts = parts_for(high - low, SPREAD_AGAIN);
+    const size_t parts = parts_for(high - low, most);
     if (!part_by_spread(t, low, high, parts, end)) {
         sort_bits(t, low, high);
         return;
     }
     for (size_t b = 0, from = 0; b < parts; from = end[b], b++) {
-        if (end[b] - from > SOME) {
-            sort_bits(t, low + from, low + end[b]);
-        } else {
-            sort_some(t, low + from, low + end[b]);
-        }
+        (end[b] - from > SOME ? longer : sort_some)(t, low + from, low + end[b]);
     }
+}
+
+static __attribute__((noinline)) void sort_again(topk *t, size_t low, size_t high)
+{
+    uint32_t end[SPREAD_AGAIN];
+    sort_spread(t, low, high, end, SPREAD_AGAIN, sort_bits);
 }
 
 static __attribute__((noinline)) void sort_long(topk *t)
 {
     uint32_t end[SPREAD];
-    const size_t parts = parts_for(t->n, SPREAD);
-    if (!part_by_spread(t, 0, t->n, parts, end)) {
-        sort_bits(t, 0, t->n);
-        return;
-    }
-    for (size_t b = 0, from = 0; b < parts; from = end[b], b++) {
-        if (end[b] - from > SOME) {
-            sort_again(t, from, end[b]);
-        } else {
-            sort_some(t, from, end[b]);
-        }
-    }
+    sort_spread(t, 0, t->n, end, SPREAD, sort_again);
 }
 
 void topk_sort(topk *t)
