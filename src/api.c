@@ -316,17 +316,16 @@ lp_status lp_score(const lp_logits *in, const int32_t *token, size_t k, const lp
     }
     const kernels *kernel = dispatch();
     fp_state fp = fp_enter();
-    if (!logits_short(in)) {
-        for (size_t i = 0; i < in->rows; i++) {
-            status_keep_first(&status, score_row(in, kernel, token, k, out, i, NULL));
-        }
-    }
-    for (size_t i = 0; logits_short(in) && i < in->rows; i += ROW_SOME) {
-        size_t n = in->rows - i < ROW_SOME ? in->rows - i : ROW_SOME;
+    const int is_short = logits_short(in);
+    const size_t some = is_short ? ROW_SOME : 1;
+    for (size_t i = 0; i < in->rows; i += some) {
+        size_t n = in->rows - i < some ? in->rows - i : some;
         row_result results[ROW_SOME];
-        logits_scan_some(kernel, in, i, n, out->entropy != NULL, results);
+        if (is_short) {
+            logits_scan_some(kernel, in, i, n, out->entropy != NULL, results);
+        }
         for (size_t j = 0; j < n; j++) {
-            status_keep_first(&status, score_row(in, kernel, token, k, out, i + j, results + j));
+            status_keep_first(&status, score_row(in, kernel, token, k, out, i + j, is_short ? results + j : NULL));
         }
     }
     fp_leave(fp);

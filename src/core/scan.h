@@ -269,7 +269,6 @@ static __attribute__((noinline)) void half_list(scan_state *st, const source *bl
 {
     block_groups g;
     block_cut(&g, buffer, LP_BLOCK_SIZE);
-    bound_update(&st->limit, st->top.limit);
     for (int i = 0; i < LP_GROUPS; i++) {
         if (set_mask(sums->s + i * LP_LANES, st->limit.e, 0) != 0) {
             const source group = source_at(block, (size_t)i * LP_GROUP);

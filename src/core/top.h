@@ -382,7 +382,7 @@ static void candidates_end(candidates *c)
     if (c->n > c->list->k + TOP_FEW && c->list->k <= TOP_SELECT) {
         candidates_select(c);
     }
-    if (c->n == 0 || !candidates_place(c)) {
+    if (!candidates_place(c)) {
         candidates_flush(c);
     }
 }
