@@ -58,6 +58,13 @@ static inline size_t source_width(const source *from)
     return from->dtype == 0 ? sizeof(float) : sizeof(uint16_t);
 }
 
+/* logits that are f32 and final already */
+static inline source source_plain(const unsigned char *logits)
+{
+    const source s = {logits, NULL, 0, 1, 0, LP_F32, 1};
+    return s;
+}
+
 /* the part of a source that begins at element i */
 static inline source source_at(const source *from, size_t i)
 {

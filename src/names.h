@@ -15,6 +15,7 @@
 #define logits_scan lp_internal_logits_scan
 #define logits_scan_some lp_internal_logits_scan_some
 #define partial_blocks lp_internal_partial_blocks
+#define push_other lp_internal_push_other
 #define row_exp_parts lp_internal_row_exp_parts
 #define row_finish lp_internal_row_finish
 #define row_finish_some lp_internal_row_finish_some
@@ -22,7 +23,6 @@
 #define row_init lp_internal_row_init
 #define row_merge lp_internal_row_merge
 #define size_product lp_internal_size_product
-#define push_other lp_internal_push_other
 #define slot_part lp_internal_slot_part
 #define slot_put lp_internal_slot_put
 #define state_coverage lp_internal_state_coverage

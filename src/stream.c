@@ -93,29 +93,15 @@ static int work_begin(work *w, state *s)
 
 static void work_end(work *w, state *s)
 {
-    const topk *now = &w->top;
-    const uint32_t sorted = now->sorted ? STREAM_SORTED : 0;
     w->row.wide_hint = 0;
     memcpy(s->row, &w->row, sizeof w->row);
     put_word(s, &s->row_sum, SUM_OF(row_sum), row_sum(s));
-    /* whatever comes into the list, without anything being driven out of it or into another place, changes one of these */
-    if (now->n != s->top_n || sorted != (s->flags & STREAM_SORTED) || now->limit_id != w->last) {
-        put_lengths(s, s->ranges, (uint32_t)now->n);
-        put_counts(s, (s->flags & ~(uint32_t)STREAM_SORTED) | sorted, s->slots);
-        put_word(s, &s->top_sum, SUM_OF(top_sum), top_sum(s));
-    }
-}
-
-/* logits that are f32 and final already */
-static source plain_source(const unsigned char *logits)
-{
-    source s = {logits, NULL, 0, 1, 0, LP_F32, 1};
-    return s;
+    put_top(s, &w->top, w->last);
 }
 
 static void work_slot(work *w, const unsigned char *slot, size_t n, int32_t block)
 {
-    source from = plain_source(slot);
+    source from = source_plain(slot);
     w->kernel->scan(&w->job, &from, n, block * LP_BLOCK);
 }
 

@@ -218,7 +218,7 @@ uint64_t slot_part(const unsigned char *logits, size_t at, size_t n);
 /* the same of logits that are copied to their place */
 uint64_t slot_put(unsigned char *to, const unsigned char *from, size_t at, size_t n);
 
-/* any push; s and chunk may be NULL */
+/* any push; neither is NULL */
 lp_status push_other(state *s, const lp_logits *chunk);
 
 typedef uint64_t two_words __attribute__((vector_size(16)));
@@ -314,6 +314,18 @@ static inline topk state_top(const state *s, unsigned char *logit, unsigned char
         memcpy(&t.limit_id, id + (t.k - 1) * sizeof(int32_t), sizeof t.limit_id);
     }
     return t;
+}
+
+/* the list's length and order, and its sum, where it is not what state_top gave; last: the last id then */
+static inline void put_top(state *s, const topk *now, int32_t last)
+{
+    const uint32_t sorted = now->sorted ? STREAM_SORTED : 0;
+    /* whatever comes into the list, without anything being driven out of it or into another place, changes one of these */
+    if (now->n != s->top_n || sorted != (s->flags & STREAM_SORTED) || now->limit_id != last) {
+        put_lengths(s, s->ranges, (uint32_t)now->n);
+        put_counts(s, (s->flags & ~(uint32_t)STREAM_SORTED) | sorted, s->slots);
+        put_word(s, &s->top_sum, SUM_OF(top_sum), top_sum(s));
+    }
 }
 
 /* The blocks that the ranges, sorted and apart, cover in part: at most `most`, returns their number or more than `most`. */

@@ -95,7 +95,7 @@ LP_INLINE lp_status push_scan(state *s, push_place p, const unsigned char *data,
     scan job = {r, s->k == 0 ? NULL : &top, 0, 0, 0, 0};
     const fp_state fp = fp_enter();
     if (head != 0) {
-        const source from = {slot, NULL, 0, 1, 0, LP_F32, 1};
+        const source from = source_plain(slot);
         if (head == SLOT_CELL) { /* without a call */
             memcpy(end_of_slot, data, SLOT_CELL * sizeof(float));
         } else {
@@ -104,7 +104,7 @@ LP_INLINE lp_status push_scan(state *s, push_place p, const unsigned char *data,
         scan_sums_entropy(&job, &from, LP_BLOCK_SIZE, (int32_t)(p.end - p.offset));
     }
     if (whole != 0) {
-        const source from = {data + head * sizeof(float), NULL, 0, 1, 0, LP_F32, 1};
+        const source from = source_plain(data + head * sizeof(float));
         scan_sums_entropy(&job, &from, whole, (int32_t)(p.end + (uint32_t)head));
     }
     fp_leave(fp);
@@ -116,13 +116,7 @@ LP_INLINE lp_status push_scan(state *s, push_place p, const unsigned char *data,
         put_counts(s, s->flags, p.slot + (tail != 0));
     }
     put_range(s, s->first_token, (int32_t)(p.end + (uint32_t)n));
-    const uint32_t sorted = top.sorted ? STREAM_SORTED : 0;
-    /* whatever comes into the list, without anything being driven out of it or into another place, changes one of these */
-    if (top.n != s->top_n || sorted != (s->flags & STREAM_SORTED) || top.limit_id != last) {
-        put_lengths(s, s->ranges, (uint32_t)top.n);
-        put_counts(s, (s->flags & ~(uint32_t)STREAM_SORTED) | sorted, s->slots);
-        put_word(s, &s->top_sum, SUM_OF(top_sum), top_sum(s));
-    }
+    put_top(s, &top, last);
     const uint32_t before_token = (uint32_t)s->token - p.end;
     if (before_token < n) {
         uint32_t logit;
