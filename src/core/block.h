@@ -18,7 +18,7 @@
 
 /* how far ahead of the element at work to prefetch: elements, into the first-level cache, past the block being looked at twice;
  * bytes, from memory into the second */
-enum { LP_PREFETCH = 2560, LP_PREFETCH_FAR = 65536 };
+enum { LP_PREFETCH = 3584, LP_PREFETCH_FAR = 65536 };
 
 /* Where the logits of a group come from, and in what steps of bytes 16 of them lie there. A block that was widened into a
  * buffer is followed by others of its source: between the exponentials of this one is the time to fetch them. */

@@ -36,6 +36,9 @@ LP_INLINE double exp_double(double x)
 
 /* ---- the exact way ------------------------------------------------------------------------------------------------ */
 enum { EXACT_LANES = 16 };
+
+/* how many elements ahead of those at work to prefetch, of each row, into the first-level cache */
+enum { PAIR_PREFETCH = 2560 };
 typedef struct exact_lanes {
     double w[EXACT_LANES], v[EXACT_LANES], forward[EXACT_LANES], reverse[EXACT_LANES], cross[EXACT_LANES];
     double most[EXACT_LANES], fall[EXACT_LANES]; /* of d and of -d */
@@ -218,7 +221,7 @@ LP_INLINE void pair_row_terms(float *e, const float *x, vu *bits, int all)
             vf two[2] = {v_load(at), v_load(at + LP_WIDTH)}, e2[2];
             LP_LOADED(two[0]);
             LP_LOADED(two[1]);
-            v_prefetch(at + LP_PREFETCH); /* two vectors are a cache line */
+            v_prefetch(at + PAIR_PREFETCH); /* two vectors are a cache line */
             pair_exp_two(two, magic, e2, bits, all);
             v_store(e + i + c * LP_WIDTH, e2[0]);
             v_store(e + i + (c + 1) * LP_WIDTH, e2[1]);
@@ -242,8 +245,8 @@ LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const floa
                 w[j] = v_load(e->w + at);
                 v[j] = v_load(e->v + at);
             } else {
-                v_prefetch(a + at + LP_PREFETCH);
-                v_prefetch(b + at + LP_PREFETCH);
+                v_prefetch(a + at + PAIR_PREFETCH);
+                v_prefetch(b + at + PAIR_PREFETCH);
                 w[j] = pair_exp(v_load(a + at), &ta, all);
                 v[j] = pair_exp(v_load(b + at), &tb, all);
                 k->bits = v_bits_or(k->bits, ta, tb);
