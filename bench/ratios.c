@@ -169,9 +169,10 @@ static void run_stream(const job *j)
     lp_logits in = input(j, 0), chunk = in;
     lp_stream *s = (lp_stream *)shared.stream;
     lp_row row;
+    const size_t size = dtype_size(j->dtype);
     need_ok(lp_stream_init(shared.stream, lp_stream_size(j->k), j->k, 0, shared.token[0]));
     for (size_t at = 0; at < j->vocab; at += j->tile) {
-        chunk.data = (const char *)in.data + at * dtype_size(j->dtype);
+        chunk.data = (const char *)in.data + at * size;
         chunk.vocab = j->vocab - at < j->tile ? j->vocab - at : j->tile;
         need_ok(lp_stream_push(s, &chunk));
     }

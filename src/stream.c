@@ -226,6 +226,7 @@ static lp_status push_source(state *s, const source *from, size_t n, int32_t end
     if (reaches) {
         work_end(&w, s);
     }
+    put_next(s, state_next(s));
     return LP_OK;
 }
 

@@ -40,12 +40,15 @@ struct __attribute__((packed, may_alias)) state {
     uint32_t token_logit;    /* the float's bits; 0 until the token is among the ids */
     uint32_t scale, softcap; /* the floats' bits */
     uint64_t row_sum, top_sum;
-    uint64_t sum; /* of first_token to top_sum, of the ranges and the sums of the slots in use */
-    uint64_t hot; /* of what a push of a few logits uses */
+    uint64_t sum; /* of first_token to top_sum, of the ranges and the sums of slots that are not in `hot` */
+    uint64_t hot; /* of what pushes use and change */
     id_range range[LP_STREAM_RANGES];
     uint64_t slot_sum[LP_STREAM_FRAGMENTS];
-    unsigned char row[160]; /* struct row */
-    unsigned char zero[48];
+    unsigned char row[160];       /* struct row */
+    uint32_t next_at, next_marks; /* see state_next */
+    unsigned char zero[32];
+    uint64_t
+        next_again; /* both once more, as their check; apart, for compilers would make one slow word of 128 bits of neighbours */
 };
 typedef struct state state;
 _Static_assert(sizeof(state) == 512 && sizeof(row) == 160 && sizeof(block_sum) == 32 && sizeof(acc) == 40,
@@ -53,7 +56,9 @@ _Static_assert(sizeof(state) == 512 && sizeof(row) == 160 && sizeof(block_sum) =
 
 #define STREAM_MAGIC 0x6D61657274733A6CU /* "l:stream" in little-endian bytes */
 #define STREAM_BYTE_ORDER 0x01020304U
-#define STREAM_LAYOUT 1U
+#define STREAM_LAYOUT 2U
+/* what `hot` has of the ranges and of the slots: the first that pushes use */
+enum { HOT_RANGES = 1, HOT_SLOTS = 2 };
 /* the words of `sum`, in this order */
 enum { SUM_FROM = offsetof(state, first_token) / 8, SUM_TO = offsetof(state, sum) / 8, SUM_RANGES = SUM_TO - SUM_FROM };
 enum { SUM_SLOTS = SUM_RANGES + LP_STREAM_RANGES };
@@ -93,10 +98,10 @@ static inline uint64_t head_sum(const state *s)
     for (size_t i = SUM_FROM; i < SUM_TO; i++) {
         sum += load_u64(p + 8 * i) * stream_weight[i - SUM_FROM];
     }
-    for (size_t i = 0; i < s->ranges; i++) {
+    for (size_t i = HOT_RANGES; i < s->ranges; i++) {
         sum += load_u64(&s->range[i]) * stream_weight[SUM_RANGES + i];
     }
-    for (size_t i = 0; i < s->slots; i++) {
+    for (size_t i = HOT_SLOTS; i < s->slots; i++) {
         sum += s->slot_sum[i] * stream_weight[SUM_SLOTS + i];
     }
     return sum;
@@ -135,15 +140,59 @@ static inline uint32_t second_half(uint64_t word)
 #endif
 }
 
+static inline void add_word(void *at, uint64_t by)
+{
+    const uint64_t now = load_u64(at) + by;
+    memcpy(at, &now, sizeof now);
+}
+
 static inline uint64_t hot_counts(uint64_t counts)
 {
     return rotate(counts, 31);
 }
 
-/* of k, first_token and token, flags and slots, and the first range */
+/* of k, first_token and token, flags and slots, the first range, and the sums of the first slots */
 static inline uint64_t hot_sum(const state *s, uint64_t counts, uint64_t range)
 {
-    return s->k + rotate(load_u64(&s->first_token), 17) + hot_counts(counts) + range;
+    return s->k + rotate(load_u64(&s->first_token), 17) + hot_counts(counts) + range + s->slot_sum[0] + s->slot_sum[1];
+}
+
+/* where the slots begin, and so where head and list end */
+static inline size_t slots_at(uint64_t k)
+{
+    return sizeof(state) + ((size_t)k * 8 + 63) / 64 * 64;
+}
+
+/* a cell of logits in a slot: what a slot's sum is made of, and what pushes of one cost least for */
+enum { SLOT_CELL = 64, SLOT_CELLS = LP_BLOCK / SLOT_CELL };
+
+/* Where the next cell of logits goes, if it is one of some that complete no block and lack the token, so that nothing else is to be
+ * done with it: the place in the state, in bytes, and how many cells may come, the slot, the cell in it as marks. All zero where
+ * that does not hold of what is next. */
+enum { NEXT_SLOT = 1 << 8, NEXT_CELL = 1 << 16 };
+static inline uint64_t state_next(const state *s)
+{
+    const uint32_t end = (uint32_t)s->range[0].end, offset = end % LP_BLOCK, slot = s->slots - 1;
+    if (offset == 0 || offset % SLOT_CELL != 0 || (s->flags & (STREAM_PLAIN | STREAM_MERGED)) != STREAM_PLAIN ||
+        slot >= HOT_SLOTS || s->k > UINT32_MAX / 16) {
+        return 0;
+    }
+    const uint32_t at = (uint32_t)slots_at(s->k) + (slot * LP_BLOCK + offset) * (uint32_t)sizeof(float);
+    const uint32_t cells = (LP_BLOCK - offset) / SLOT_CELL - 1, before_token = ((uint32_t)s->token - end) / SLOT_CELL;
+    const uint32_t room = before_token < cells ? before_token : cells;
+    return halves(at, room + slot * NEXT_SLOT + offset / SLOT_CELL * NEXT_CELL);
+}
+
+static inline int next_holds(const state *s)
+{
+    const uint64_t next = state_next(s);
+    return load_u64(&s->next_at) == next && s->next_again == next;
+}
+
+static inline void put_next(state *s, uint64_t next)
+{
+    memcpy(&s->next_at, &next, sizeof next);
+    s->next_again = next;
 }
 
 /* the head's sums, of all that they are of */
@@ -151,6 +200,7 @@ static inline void head_close(state *s)
 {
     s->sum = head_sum(s);
     s->hot = hot_sum(s, load_u64(&s->flags), load_u64(&s->range[0]));
+    put_next(s, state_next(s));
 }
 
 /* Writes the word of the head that is `place` in its sum, and carries the difference into that. Whole words, also where one half
@@ -176,13 +226,15 @@ static inline void put_lengths(state *s, uint32_t ranges, uint32_t top_n)
 static inline void put_range(state *s, int32_t begin, int32_t end)
 {
     const uint64_t was = load_u64(&s->range[0]), now = halves((uint32_t)begin, (uint32_t)end);
-    put_word(s, &s->range[0], SUM_RANGES, now);
+    memcpy(&s->range[0], &now, sizeof now);
     s->hot += now - was;
 }
 
+/* of a slot that pushes use */
 static inline void put_slot_sum(state *s, size_t slot, uint64_t now)
 {
-    put_word(s, &s->slot_sum[slot], SUM_SLOTS + slot, now);
+    s->hot += now - s->slot_sum[slot];
+    s->slot_sum[slot] = now;
 }
 
 /* Whether the head is what this library wrote: then its counts are within their bounds. What comes before first_token has
@@ -192,13 +244,7 @@ static inline int head_holds(const state *s)
     return s->magic == STREAM_MAGIC && s->byte_order == STREAM_BYTE_ORDER && s->numerics == LP_NUMERICS &&
            s->layout == STREAM_LAYOUT && s->block == LP_BLOCK && s->size == LP_STREAM_SIZE(s->k) &&
            s->ranges <= LP_STREAM_RANGES && s->slots <= LP_STREAM_FRAGMENTS && s->sum == head_sum(s) &&
-           s->hot == hot_sum(s, load_u64(&s->flags), load_u64(&s->range[0]));
-}
-
-/* where the slots begin, and so where head and list end */
-static inline size_t slots_at(uint64_t k)
-{
-    return sizeof(state) + ((size_t)k * 8 + 63) / 64 * 64;
+           s->hot == hot_sum(s, load_u64(&s->flags), load_u64(&s->range[0])) && next_holds(s);
 }
 
 static inline unsigned char *state_slot(state *s, size_t i)
@@ -213,7 +259,6 @@ static inline const unsigned char *state_slot_read(const state *s, size_t i)
 
 /* The part of a slot's sum that n logits make from offset `at` on: words of two logits, added up in cells of 64 logits, each
  * cell with its weight. Parts add up. */
-enum { SLOT_CELL = 64 };
 uint64_t slot_part(const unsigned char *logits, size_t at, size_t n);
 /* the same of logits that are copied to their place */
 uint64_t slot_put(unsigned char *to, const unsigned char *from, size_t at, size_t n);

@@ -903,12 +903,67 @@ START_TEST(states_at_random)
 }
 END_TEST
 
+/* The place that short pushes go to is kept twice: who forges both gets no access outside of the state. */
+START_TEST(places_that_are_forged)
+{
+    enum { PLACE = 464, AGAIN = 504 };
+    static const float x[LP_BLOCK];
+    static const uint32_t marks[] = {1, 0x1f01, 0xff, 0xff00ff, 0x1f00ff, UINT32_MAX};
+    static const size_t k[] = {0, 6, 1000}, cells[] = {1, 2, 31};
+    for (size_t i = 0; i < COUNT(k); i++) {
+        const uint32_t size = (uint32_t)lp_stream_size(k[i]);
+        const uint32_t at[] = {0,        511,  8000,      size - 256,       size - 255,
+                               size - 8, size, INT32_MAX, UINT32_MAX - 255, UINT32_MAX};
+        for (size_t j = 0; j < COUNT(at) * COUNT(marks) * COUNT(cells); j++) {
+            stream s = stream_of(k[i], 0, -1, x, 64);
+            const uint32_t to[] = {at[j % COUNT(at)], marks[j / COUNT(at) % COUNT(marks)]};
+            memcpy(s.memory.data + PLACE, to, sizeof to);
+            memcpy(s.memory.data + AGAIN, to, sizeof to);
+            EXPECT(lp_stream_check(s.at, s.bytes) == LP_ERR_STATE);
+            const lp_logits in = {.data = x, .rows = 1, .vocab = 64 * cells[j / COUNT(at) / COUNT(marks)]};
+            lp_stream_push(s.at, &in);
+            stream_free(&s);
+        }
+    }
+}
+END_TEST
+
+/* Cells of 64 in any number, from any cell on, up to the token, over it and up to the end of the block. */
+START_TEST(whole_cells)
+{
+    enum { CELL = 64, N = 3 * LP_BLOCK };
+    float *x = malloc(N * sizeof *x);
+    rng r = rng_for("cells", N, 0);
+    row_class_named("normal")->fill(x, N, &r);
+    for (int32_t token = -1; token < N; token += token < 0 ? 1 : 327) {
+        const lp_logits in = {.data = x, .rows = 1, .vocab = N};
+        const uint32_t many = 1 + rng_below(&r, 2 * LP_BLOCK / CELL);
+        answer want = answer_new(9), got = answer_new(9);
+        stream s = stream_new(9, 0, token);
+        for (size_t at = 0; at < N;) {
+            const uint32_t most = (uint32_t)((N - at) / CELL), cells = 1 + rng_below(&r, many < most ? many : most);
+            EXPECT(push(&s, &in, at, at + cells * CELL) == LP_OK);
+            at += cells * CELL;
+            expect_valid(&s);
+        }
+        one_shot(&in, token, &want);
+        finish(s.at, &got);
+        expect_answer(&(place){"normal", "whole cells", N, 0}, &got, &want);
+        answer_free(&want);
+        answer_free(&got);
+        stream_free(&s);
+    }
+    free(x);
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     TCase *tcase = add_case(suite, "stream");
     tcase_add_test(tcase, one_element_at_a_time);
     tcase_add_test(tcase, random_chunks);
     tcase_add_test(tcase, tiles);
+    tcase_add_test(tcase, whole_cells);
     tcase_add_test(tcase, vocabularies);
     tcase_add_test(tcase, ids_from_first_token);
     tcase_add_test(tcase, filled_up_with_minus_infinity);
@@ -926,6 +981,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, finishes_that_are_refused);
     tcase_add_test(tcase, every_byte_damaged);
     tcase_add_test(tcase, states_at_random);
+    tcase_add_test(tcase, places_that_are_forged);
 }
 
 int main(void)

@@ -49,31 +49,64 @@ LP_INLINE push_place push_place_of(const state *s)
 LP_INLINE int push_fits(const state *s, push_place p)
 {
     const uint32_t flags = first_half(p.counts) | STREAM_SORTED;
-    return s->hot == hot_sum(s, p.counts, p.range) && flags == (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) &&
-           p.slot <= 1;
+    return s->hot == hot_sum(s, p.counts, p.range) && load_u64(&s->next_at) == s->next_again &&
+           flags == (STREAM_FORM | STREAM_PLAIN | STREAM_SORTED) && p.slot <= 1;
 }
 
-/* A few logits that complete no block: nothing but a copy, and the sums brought up to date. whole: they are a cell. */
-LP_INLINE lp_status push_few(state *s, push_place p, const lp_logits *chunk, int whole)
+/* copies whole cells to where they belong in a slot; returns their part of its sum */
+LP_INLINE uint64_t cells_put(unsigned char *to, const unsigned char *from, size_t cell, size_t cells)
 {
-    const size_t n = whole ? SLOT_CELL : chunk->vocab;
-    unsigned char *to = state_slot(s, p.slot) + p.offset * sizeof(float);
-    const uint64_t part = whole ? v_cell_put(to, chunk->data) * stream_weight[p.offset / SLOT_CELL]
-                                : slot_put(to, chunk->data, p.offset, n);
-    const uint64_t grown = p.range + halves(0, (uint32_t)n);
-    s->slot_sum[p.slot] += part;
-    memcpy(&s->range[0], &grown, sizeof grown);
-    s->sum += part * stream_weight[SUM_SLOTS + p.slot] + (grown - p.range) * stream_weight[SUM_RANGES];
-    s->hot += grown - p.range;
-    if (p.offset == 0) {
-        put_counts(s, s->flags, p.slot + 1);
+    enum { BYTES = SLOT_CELL * sizeof(float) };
+    uint64_t sum = v_cell_put(to, from) * stream_weight[cell % SLOT_CELLS];
+    for (size_t i = 1; i < cells; i++) {
+        sum += v_cell_put(to + i * BYTES, from + i * BYTES) * stream_weight[(cell + i) % SLOT_CELLS];
     }
+    return sum;
+}
+
+/* Whether so many cells, at least one, are to be copied and no more. The place is kept twice, which finds damage; who forges it may
+ * have them put anywhere in a state of this k. */
+LP_INLINE int next_takes(const state *s, uint64_t next, size_t cells)
+{
+    const uint64_t end = first_half(next) + cells * SLOT_CELL * sizeof(float);
+    return cells - 1 < second_half(next) % NEXT_SLOT && next == s->next_again &&
+           end - s->k * 8 <= sizeof *s + (size_t)LP_STREAM_FRAGMENTS * LP_BLOCK * sizeof(float);
+}
+
+/* slot_put, in registers where there are whole cells */
+static __attribute__((noinline)) uint64_t logits_put(unsigned char *to, const unsigned char *from, size_t at, size_t n)
+{
+    const int whole = (at | n) % SLOT_CELL == 0 && n != 0;
+    return whole ? cells_put(to, from, at / SLOT_CELL, n / SLOT_CELL) : slot_put(to, from, at, n);
+}
+
+/* Cells of logits of which nothing is to be done but a copy, at least one, at most as many as may come. What this uses of the state
+ * is kept twice; what it changes, sums included, it changes by differences, so that damage stays to be found. */
+LP_INLINE lp_status push_cells(state *s, uint64_t next, const unsigned char *data, size_t cells)
+{
+    const uint32_t marks = second_half(next), slot = marks / NEXT_SLOT % HOT_SLOTS, n = (uint32_t)cells;
+    const uint64_t part = cells_put((unsigned char *)s + first_half(next), data, marks / NEXT_CELL, cells);
+    s->slot_sum[slot] += part;
+    s->hot += part + halves(0, n * SLOT_CELL);
+    add_word(&s->range[0], halves(0, n * SLOT_CELL));
+    put_next(s, next + halves(n * SLOT_CELL * (uint32_t)sizeof(float), n * (NEXT_CELL - 1)));
     return LP_OK;
 }
 
-static __attribute__((noinline)) lp_status push_part(state *s, const lp_logits *chunk)
+/* A few logits that complete no block: a copy, and the sums brought up to date. */
+LP_INLINE lp_status push_few(state *s, push_place p, const lp_logits *chunk)
 {
-    return push_few(s, push_place_of(s), chunk, 0);
+    const uint64_t grown = halves(0, (uint32_t)chunk->vocab);
+    const uint64_t part =
+        logits_put(state_slot(s, p.slot) + p.offset * sizeof(float), chunk->data, p.offset, chunk->vocab);
+    s->slot_sum[p.slot] += part;
+    s->hot += part + grown;
+    add_word(&s->range[0], grown);
+    if (p.offset == 0) {
+        put_counts(s, s->flags, p.slot + 1);
+    }
+    put_next(s, state_next(s));
+    return LP_OK;
 }
 
 /* The last logits of a block that waits in a slot, whole blocks from where they lie, the first logits of one that is to wait. The row
@@ -112,10 +145,11 @@ LP_INLINE lp_status push_scan(state *s, push_place p, const unsigned char *data,
     const int stays = max == halves(float_bits(r->max), (uint32_t)r->id) && flags == r->flags;
     put_word(s, &s->row_sum, SUM_OF(row_sum), row_open_sum(s->row) + (stays ? held : row_held_sum(s->row)));
     if ((head | tail) != 0) {
-        put_slot_sum(s, p.slot, tail == 0 ? 0 : slot_put(slot, data + (n - tail) * sizeof(float), 0, tail));
+        put_slot_sum(s, p.slot, tail == 0 ? 0 : logits_put(slot, data + (n - tail) * sizeof(float), 0, tail));
         put_counts(s, s->flags, p.slot + (tail != 0));
     }
     put_range(s, s->first_token, (int32_t)(p.end + (uint32_t)n));
+    put_next(s, state_next(s));
     put_top(s, &top, last);
     const uint32_t before_token = (uint32_t)s->token - p.end;
     if (before_token < n) {
@@ -126,33 +160,45 @@ LP_INLINE lp_status push_scan(state *s, push_place p, const unsigned char *data,
     return LP_OK;
 }
 
-/* Simple logits that reach the end of a block which has its beginning. All others, the token among a few for one, go on elsewhere. */
+/* simple logits that reach the end of a block which has its beginning */
 static __attribute__((noinline)) lp_status push_blocks(state *s, const lp_logits *chunk)
 {
     const push_place p = push_place_of(s);
     const size_t n = chunk->vocab;
-    if (n < LP_BLOCK_SIZE - p.offset || (int32_t)p.end < 0 || n > (size_t)INT32_MAX - p.end ||
-        s->first_token > (int32_t)(p.end - p.offset) || (uintptr_t)s->row % _Alignof(row) != 0) {
+    if ((int32_t)p.end < 0 || n > (size_t)INT32_MAX - p.end || s->first_token > (int32_t)(p.end - p.offset) ||
+        (uintptr_t)s->row % _Alignof(row) != 0) {
         return push_other(s, chunk);
     }
     return push_scan(s, p, chunk->data, n);
 }
 
-static lp_status push_chunk(state *s, const lp_logits *chunk)
+/* Simple logits in any number. The token among a few for one, and whatever is not as it should be, goes on elsewhere. */
+static __attribute__((noinline)) lp_status push_some(state *s, const lp_logits *chunk)
 {
     const push_place p = push_place_of(s);
-    if (!push_is_simple(chunk) || !push_fits(s, p)) {
+    const size_t n = chunk->vocab, cells = n / SLOT_CELL;
+    const uint64_t next = load_u64(&s->next_at);
+    if (n % SLOT_CELL == 0 && next_takes(s, next, cells)) {
+        return push_cells(s, next, chunk->data, cells);
+    }
+    if (!push_fits(s, p)) {
         return push_other(s, chunk);
     }
-    const size_t n = chunk->vocab;
-    const uint32_t before_token = (uint32_t)s->token - p.end;
-    /* the usual one without a call, and so without registers to be saved */
-    if (n == SLOT_CELL && p.offset % SLOT_CELL == 0 && p.offset != LP_BLOCK_SIZE - SLOT_CELL && before_token >= n) {
-        return push_few(s, p, chunk, 1);
+    if (n >= LP_BLOCK_SIZE - p.offset) {
+        return push_blocks(s, chunk);
     }
-    if (n < LP_BLOCK_SIZE - p.offset && n != 0 && before_token >= n) {
-        return push_part(s, chunk);
+    return n != 0 && (uint32_t)s->token - p.end >= n ? push_few(s, p, chunk) : push_other(s, chunk);
+}
+
+static lp_status push_chunk(state *s, const lp_logits *chunk)
+{
+    if (!push_is_simple(chunk)) {
+        return push_other(s, chunk);
     }
-    return push_blocks(s, chunk);
+    const uint64_t next = load_u64(&s->next_at);
+    if (chunk->vocab == SLOT_CELL && next_takes(s, next, 1)) {
+        return push_cells(s, next, chunk->data, 1); /* without a call */
+    }
+    return push_some(s, chunk);
 }
 #endif

@@ -317,7 +317,8 @@ static void forge(model *m, input *in)
     }
     m->damaged = true;
     state *s = (state *)(void *)state_of(m);
-    for (size_t i = 0, many = take_byte(in); many % 4 == 1 && i < LP_STREAM_RANGES; i++) {
+    const uint32_t many = take_byte(in);
+    for (size_t i = 0; many % 4 == 1 && i < LP_STREAM_RANGES; i++) {
         s->ranges = LP_STREAM_RANGES;
         s->range[i].begin = (int32_t)take_word(in);
         s->range[i].end = (int32_t)((uint32_t)s->range[i].begin + take_byte(in));
@@ -329,6 +330,9 @@ static void forge(model *m, input *in)
     s->k = m->k;
     s->size = bytes_of(m);
     forge_sums(m);
+    if (many % 4 == 2) {
+        put_next(s, halves(take_bits(in), take_bits(in)));
+    }
     check(m);
 }
 
