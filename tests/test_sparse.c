@@ -20,9 +20,9 @@ typedef struct range {
     float middle, spread; /* normal, with this standard deviation */
 } range;
 
-static const range ranges[] = {{"ordinary", 0, 3},  {"close", 1, 0.01F},      {"wide", 0, 60},
-                               {"high", 80, 4},     {"past the top", 89, 1},  {"low", -80, 5},
-                               {"far", -5000, 300}, {"at the bottom", -88, 1}};
+static const range ranges[] = {{"ordinary", 0, 3}, {"apart", 0, 10},    {"close", 1, 0.01F},
+                               {"wide", 0, 60},    {"high", 80, 4},     {"past the top", 89, 1},
+                               {"low", -80, 5},    {"far", -5000, 300}, {"at the bottom", -88, 1}};
 
 static void score(const place *at, const lp_logits *in, int32_t token, results *r)
 {
@@ -40,6 +40,22 @@ static void score(const place *at, const lp_logits *in, int32_t token, results *
     expect_status(at, lp_entropy(in, &r->only_entropy), LP_OK);
     expect_bits(at, 0, r->logsumexp, r->only_logsumexp, "logsumexp, alone and with the others");
     expect_bits(at, 0, r->entropy, r->only_entropy, "entropy, alone and with the others");
+}
+
+/* The sums of a row before anything is rounded to a float, as a stream's state has them (docs/streams.md): the same bytes, whether
+ * there is a list, which decides how some blocks are summed, and whether what lacks is masked or -inf. */
+static void check_sums(const place *at, const lp_logits *absent, const lp_logits *masked)
+{
+    enum { ROW = 304, ROW_BYTES = 160 };
+    static unsigned char state[4][LP_STREAM_SIZE(TOP)];
+    for (int i = 0; i < 4; i++) {
+        lp_stream *stream = (lp_stream *)(void *)state[i];
+        expect_status(at, lp_stream_init(stream, sizeof state[i], i % 2 == 0 ? 0 : TOP, 0, -1), LP_OK);
+        expect_status(at, lp_stream_push(stream, i < 2 ? absent : masked), LP_OK);
+        if (memcmp(state[i] + ROW, state[0] + ROW, ROW_BYTES) != 0) {
+            fail_at(at, 0, (double)i, 0, "the sums of a stream differ");
+        }
+    }
 }
 
 /* `some` of a thousand are there */
@@ -64,6 +80,7 @@ static void check(const range *values, size_t n, uint32_t some, rng *r)
     if (memcmp(&absent, &masked, sizeof absent) != 0) {
         fail_at(&at, 0, (double)masked.logsumexp, (double)absent.logsumexp, "a mask and -inf differ");
     }
+    check_sums(&at, &plain, &under_mask);
     /* the mask allows what is -inf, too */
     for (size_t i = 0; i < n; i += 1 + rng_below(r, 5)) {
         allowed[i / 32] |= 1U << i % 32;

@@ -102,12 +102,6 @@ LP_INLINE void scan_known(scan *job, scan_state *st, const block_groups *g, cons
     }
 }
 
-/* one bit each of the picks from i on that there are, of a register's width */
-LP_INLINE uint32_t picks_there(const picks *p, size_t i)
-{
-    return (uint32_t)((UINT64_C(1) << (p->n - i < LP_WIDTH ? p->n - i : LP_WIDTH)) - 1);
-}
-
 /* a block of picks: everything from them */
 static __attribute__((noinline)) void scan_picks(scan *job, scan_state *st, picks *p, size_t offset, size_t n,
                                                  int32_t first)

@@ -171,55 +171,138 @@ static void pick_block(picks *p, const presence *there, const block_groups *g)
     }
 }
 
-/* a lane of a group that holds more than one element: as the group kernels add it */
-static void sparse_lane(const picks *p, const float *e, const float *d, size_t lane, float *s, float *q)
+/* one bit each of the picks from i on that there are, of a register's width */
+LP_INLINE uint32_t picks_there(const picks *p, size_t i)
+{
+    const size_t n = i < p->n ? p->n - i : 0;
+    return (uint32_t)((UINT64_C(1) << (n < LP_WIDTH ? n : LP_WIDTH)) - 1);
+}
+
+/* The terms of a block's picks, followed by 0 up to whole sets. */
+typedef struct pick_terms {
+    _Alignas(64) float e[PICKS + LP_LANES];
+    float d[PICKS + LP_LANES], q[PICKS + LP_LANES]; /* x - m, and the product */
+    size_t n;                                       /* of whole sets */
+    int exact;                                      /* sums of e and of q are exact in double, in any order */
+} pick_terms;
+
+/* Whether the sum of floats of one sign, not more than 64, between these bounds is exact in double: all are multiples of what the last
+ * bit of the least is worth, and together fewer than 2^53 of that. */
+LP_INLINE int bounds_exact(vf least, vf most)
+{
+    return v_max_lanes(most) < v_min_lanes(least) * 0x1p22F;
+}
+
+LP_INLINE void pick_terms_make(pick_terms *t, const picks *p, const reference *ref, float m)
+{
+    const vf shift = v_set1(ref->shift), lowest = v_set1(ref->lowest), magic = v_set1(ref->magic);
+    const vf top = v_set1(m - ref->shift), zero = v_set1(0), any = v_set1(0x1p-149F), none = v_set1(0x1p100F);
+    vf most = any, least = none, most_q = any, least_q = none; /* of those that are not 0 */
+    t->n = (p->n + LP_LANES - 1) / LP_LANES * LP_LANES;
+    for (size_t i = 0; i < t->n; i += LP_WIDTH) {
+        const vf a = v_sub(v_load(p->x + i), shift), inside = v_where_ge(a, lowest, a, zero);
+        vf bits, e = v_where_ge(a, lowest, exp_terms(inside, magic, &bits), zero);
+        e = v_keep_bits(e, picks_there(p, i), zero);
+        const vf d = v_sub(inside, top), q = v_mul(e, d), size = v_sub(zero, q);
+        v_store(t->e + i, e);
+        v_store(t->d + i, d);
+        v_store(t->q + i, q);
+        most = v_max(most, e);
+        least = v_min(least, v_where_ge(e, any, e, none));
+        most_q = v_max(most_q, size);
+        least_q = v_min(least_q, v_where_ge(size, any, size, none));
+    }
+    t->exact = bounds_exact(least, most) && bounds_exact(least_q, most_q);
+}
+
+/* a lane of a group that holds more than one element: as the group kernels add it, and the terms one by one */
+typedef struct shared_lane {
+    float s, q;
+    double terms, terms_q;
+} shared_lane;
+
+static shared_lane shared_lane_of(const picks *p, const pick_terms *t, size_t lane)
 {
     float le[LP_SETS] = {0}, ld[LP_SETS] = {0}, pair[4], pair_q[4];
+    shared_lane sum = {0, 0, 0, 0};
     for (size_t i = 0; i < p->n; i++) {
         __asm__(""); /* gcc would make scatters of the next lines */
         if (group_lane(p->at[i]) == lane) {
-            le[p->at[i] % LP_GROUP / LP_LANES] = e[i];
-            ld[p->at[i] % LP_GROUP / LP_LANES] = d[i];
+            le[p->at[i] % LP_GROUP / LP_LANES] = t->e[i];
+            ld[p->at[i] % LP_GROUP / LP_LANES] = t->d[i];
+            sum.terms += (double)t->e[i];
+            sum.terms_q += (double)t->q[i];
         }
     }
     for (int i = 0; i < 4; i++) {
         pair[i] = le[2 * i] + le[2 * i + 1];
         pair_q[i] = v_first(v_fma(v_set1(le[2 * i + 1]), v_set1(ld[2 * i + 1]), v_set1(le[2 * i] * ld[2 * i])));
     }
-    *s = (pair[0] + pair[1]) + (pair[2] + pair[3]);
-    *q = (pair_q[0] + pair_q[1]) + (pair_q[2] + pair_q[3]);
+    sum.s = (pair[0] + pair[1]) + (pair[2] + pair[3]);
+    sum.q = (pair_q[0] + pair_q[1]) + (pair_q[2] + pair_q[3]);
+    return sum;
 }
 
-static void sparse_sum(picks *p, const reference *ref, raw_sum *raw, int entropy)
+/* The sums of a block's lanes in the order of group kernels, without the lanes: one after the other where that order says nothing,
+ * and then what the lanes that hold more than one element would have rounded away. */
+static void pick_sum(const picks *p, const pick_terms *t, raw_sum *raw)
 {
-    const vf shift = v_set1(ref->shift), lowest = v_set1(ref->lowest), magic = v_set1(ref->magic);
-    const vf top = v_set1(raw->m - ref->shift), zero = v_set1(0);
-    _Alignas(64) float e[PICKS + LP_LANES], d[PICKS + LP_LANES];
-    group_sums sums;
-    for (size_t i = 0; i < p->n; i += LP_WIDTH) {
-        vf a = v_sub(v_load(p->x + i), shift), inside = v_where_ge(a, lowest, a, zero), t;
-        v_store(e + i, v_where_ge(a, lowest, exp_terms(inside, magic, &t), zero));
-        v_store(d + i, v_sub(inside, top));
-    }
+    const int sets = t->n > LP_LANES ? 2 : 1;
+    uint8_t seen[LP_GROUPS * LP_LANES] = {0};
     uint16_t again[PICKS + 1];
-    size_t twice = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        const size_t lane = group_lane(p->at[i]);
+        again[n] = (uint16_t)lane;
+        n += seen[lane];
+        seen[lane] = 1;
+    }
+    raw->s = v_sum_groups(t->e, sets);
+    raw->q = v_sum_groups(t->q, sets);
+    for (size_t i = 0; i < n; i++) {
+        if (seen[again[i]] != 0) { /* once, also where there are three */
+            const shared_lane lane = shared_lane_of(p, t, again[i]);
+            raw->s += (double)lane.s - lane.terms;
+            raw->q += (double)lane.q - lane.terms_q;
+            seen[again[i]] = 0;
+        }
+    }
+}
+
+/* the same by all lanes */
+static __attribute__((noinline)) void pick_sum_lanes(const picks *p, const pick_terms *t, raw_sum *raw)
+{
+    const vf zero = v_set1(0);
+    group_sums sums;
+    uint16_t again[PICKS + 1];
+    size_t n = 0;
     for (size_t i = 0; i < LP_GROUPS * LP_LANES; i += LP_WIDTH) {
         __asm__(""); /* or gcc makes a memset of it, which at this size is `rep stos`, and slower */
         v_store(sums.s + i, zero);
         v_store(sums.q + i, zero);
     }
     for (size_t i = 0; i < p->n; i++) {
-        size_t lane = group_lane(p->at[i]);
-        again[twice] = (uint16_t)lane;
-        twice += sums.s[lane] != 0; /* an element of e^x = 0 before this one adds nothing to it; NaN stays */
-        sums.s[lane] = e[i];
-        sums.q[lane] = e[i] * d[i];
+        const size_t lane = group_lane(p->at[i]);
+        again[n] = (uint16_t)lane;
+        n += sums.s[lane] != 0; /* an element of e^x = 0 before this one adds nothing to it; NaN stays */
+        sums.s[lane] = t->e[i];
+        sums.q[lane] = t->q[i];
     }
-    for (size_t i = 0; i < twice; i++) {
-        sparse_lane(p, e, d, again[i], sums.s + again[i], sums.q + again[i]);
+    for (size_t i = 0; i < n; i++) {
+        const shared_lane lane = shared_lane_of(p, t, again[i]);
+        sums.s[again[i]] = lane.s;
+        sums.q[again[i]] = lane.q;
     }
     raw->s = v_sum_groups(sums.s, LP_GROUPS);
-    raw->q = entropy ? v_sum_groups(sums.q, LP_GROUPS) : 0;
+    raw->q = v_sum_groups(sums.q, LP_GROUPS);
+}
+
+static void sparse_sum(const picks *p, const reference *ref, raw_sum *raw, int entropy)
+{
+    pick_terms t;
+    pick_terms_make(&t, p, ref, raw->m);
+    (t.exact ? pick_sum : pick_sum_lanes)(p, &t, raw);
+    raw->q = entropy ? raw->q : 0;
     raw->ref = *ref;
 }
 
