@@ -224,6 +224,10 @@ static void *list_long(void *which)
 {
     const size_t i = which == NULL ? 0 : 1;
     const lp_logits in = {.data = long_logits, .rows = 1, .vocab = LONG_ROW, .inv_temperature = 0.75f};
+    float logsumexp, entropy;
+    const lp_scores all = {
+        .logsumexp = &logsumexp, .entropy = &entropy, .top_logprob = long_logprob[i], .top_token = long_token[i]};
+    lp_score(&in, NULL, LONG_LIST, &all);
     lp_topk(&in, LONG_LIST, long_logprob[i], long_token[i]);
     return NULL;
 }

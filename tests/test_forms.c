@@ -163,6 +163,7 @@ START_TEST(halves_of_each_sign)
     static const float below[] = {-9, -4.5f, -3, -0.25f, -6.5f}, above[] = {0.5f, 1, 7, 3.25f, 9};
     static const float not_above[] = {-2, -0.0f, -8, -1e-7f, -0.0f}, zeros[] = {-0.0f, 0};
     static const float not_below[] = {2, -0.0f, 0, 6e-8f, 5}, both[] = {-1, -0.0f, 0, 1, -5, 6e-8f, -6e-8f, 4};
+    static const float zero_later[] = {-2, -8, -3, -0.0f};
     static const float one[] = {-3.5f}, unlikely[] = {-20, -30, -INFINITY, -25, -10};
     for (lp_dtype dtype = LP_BF16; dtype <= LP_F16; dtype++) {
         check_signed(dtype, below, COUNT(below));
@@ -171,6 +172,7 @@ START_TEST(halves_of_each_sign)
         check_signed(dtype, zeros, COUNT(zeros));
         check_signed(dtype, not_below, COUNT(not_below));
         check_signed(dtype, both, COUNT(both));
+        check_signed(dtype, zero_later, COUNT(zero_later));
         check_signed(dtype, one, COUNT(one));
         check_signed(dtype, unlikely, COUNT(unlikely));
     }

@@ -7,6 +7,7 @@
 #include <immintrin.h>
 
 enum { LP_WIDTH = 16 };
+#define LP_LOOKS_AHEAD 1 /* core/ahead.h */
 typedef __m512 vf;
 typedef __m512i vu;
 

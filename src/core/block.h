@@ -12,11 +12,12 @@
  * so a block's sum is within 9e-8 + 1.6e-8 + 3 * 2^-24 = 2.8e-7 of the exact one, relative; all terms have one sign. */
 #ifndef LP_CORE_BLOCK_H
 #define LP_CORE_BLOCK_H
+#include "core/ahead.h"
 #include "core/exp.h"
 #include "core/load.h"
 #include "row.h"
 
-/* how far ahead of the element at work to prefetch: elements, into the first-level cache, past the block being looked at twice;
+/* how far ahead of the element at work to prefetch: elements, into the first-level cache, past the block that is looked at twice;
  * bytes, from memory into the second */
 enum { LP_PREFETCH = 3584, LP_PREFETCH_FAR = 65536 };
 
@@ -116,9 +117,9 @@ LP_INLINE vf pairs_sum(const vf pair[4])
 
 /* Fast path of one group, all of whose 256 elements exist, or, with `absent`, may be -inf: these add exactly 0. `peak` keeps the
  * largest sum of a lane, which no element of the group exceeds: most blocks show by it that they hold no new maximum, without a
- * maximum being taken. */
+ * maximum being taken. Of the next block, elements from `there` on are prepared besides. */
 LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float *q, vf m, vf magic, vf *peak, vu *bits,
-                          int entropy, int absent)
+                          int entropy, int absent, ahead *next, size_t there, int how)
 {
     const vf none = v_set1(-__builtin_inff()), zero = v_set1(0);
     const origin near = origin_ahead(from, LP_PREFETCH), far = {from.at + LP_PREFETCH_FAR, from.line};
@@ -133,6 +134,8 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
                 LP_LOADED(x1[0]);
                 LP_LOADED(x1[1]);
             }
+            ahead_take(next, there + at, 0, how);
+            ahead_take(next, there + at + LP_LANES, 1, how);
             /* e^0 instead, which is taken back: NaN, which no comparison holds for, stays and shows in the bits */
             const vf x2[2] = {absent ? v_where_ge(none, x1[0], zero, x1[0]) : x1[0],
                               absent ? v_where_ge(none, x1[1], zero, x1[1]) : x1[1]};
@@ -408,10 +411,11 @@ LP_INLINE int groups_add_up(group_sums *sums, int groups, vu bits, float m, raw_
 }
 
 /* The fast path: 0 where the block's content rules it out. m is the block's maximum for the entropy; without it the maximum
- * is left open (NaN), and `peak` bounds e^x of every element instead. */
+ * is left open (NaN), and `peak` bounds e^x of every element instead. The next block is prepared whatever becomes of this one. */
 LP_INLINE int block_fast(const block_groups *g, origin source, float m, raw_sum *raw, group_sums *sums, vf *peak,
-                         int full, int entropy)
+                         int full, int entropy, ahead *next, int how)
 {
+    ahead registers = how == AHEAD_NOTHING ? ahead_of_nothing() : *next;
     vu bits = v_bits_zero();
     vf magic = v_set1(EXP_MAGIC);
     LP_FINISH(magic);
@@ -419,7 +423,11 @@ LP_INLINE int block_fast(const block_groups *g, origin source, float m, raw_sum 
     for (int i = 0; i < groups; i++) {
         const origin from = origin_ahead(source, (size_t)i * LP_GROUP);
         float *s = sums->s + i * LP_LANES, *q = sums->q + i * LP_LANES;
-        group_fast(g->at[i], DTYPE_F32, from, s, q, v_set1(m), magic, peak, &bits, entropy, 0);
+        group_fast(g->at[i], DTYPE_F32, from, s, q, v_set1(m), magic, peak, &bits, entropy, 0, &registers,
+                   (size_t)i * LP_GROUP, how);
+    }
+    if (how != AHEAD_NOTHING) {
+        *next = registers;
     }
     if (!full && groups < g->count) {
         float *s = sums->s + groups * LP_LANES, *q = sums->q + groups * LP_LANES;

@@ -68,7 +68,8 @@ LP_INLINE int half_fast(const uint16_t *x, int dtype, raw_sum *raw, group_sums *
     for (int i = 0; i < LP_GROUPS; i++) {
         const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
         float *s = sums->s + i * LP_LANES;
-        group_fast(x + i * LP_GROUP, dtype, from, s, NULL, v_set1(open), magic, peak, &bits, 0, 0);
+        group_fast(x + i * LP_GROUP, dtype, from, s, NULL, v_set1(open), magic, peak, &bits, 0, 0, NULL, 0,
+                   AHEAD_NOTHING);
     }
     return groups_add_up(sums, LP_GROUPS, bits, open, raw, 1, 0);
 }

@@ -55,11 +55,27 @@ LP_INLINE void bound_update(bound *b, float level)
     }
 }
 
+/* a block as floats: where it lies, or widened and transformed in a buffer */
+typedef struct placed {
+    const float *x;
+    origin from;
+    int known; /* its maximum, where preparing it has shown that; of no use where an element is NaN */
+    float max;
+} placed;
+
+/* block_fast with the entropy of a whole block, while the next one is prepared */
+typedef int ahead_function(const block_groups *g, origin from, float m, raw_sum *raw, group_sums *sums, vf *peak,
+                           ahead *next);
+
 /* what a scan keeps besides the row */
 typedef struct scan_state {
     bound max, limit, token;
     held_block held;
     candidates top;
+    ahead next; /* the block that is prepared while one is summed */
+    ahead_function *prepare;
+    int is_prepared;
+    float next_max;
 } scan_state;
 
 /* most blocks end here or in the first lines of the next function: nothing new in them */
@@ -135,14 +151,6 @@ static __attribute__((noinline)) void scan_picks(scan *job, scan_state *st, pick
     }
 }
 
-/* a block as floats: where it lies, or widened and transformed in a buffer */
-typedef struct placed {
-    const float *x;
-    origin from;
-    int known; /* its maximum, where preparing it has shown that; of no use where an element is NaN */
-    float max;
-} placed;
-
 LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const block_groups *g, size_t offset, size_t n,
                             int32_t first, int entropy)
 {
@@ -191,8 +199,29 @@ static __attribute__((noinline)) void scan_careful_entropy(scan *job, scan_state
     scan_careful(job, st, b, g, offset, n, first, 1);
 }
 
+/* one for each form of logits: a row has one */
+#define AHEAD_FUNCTION(name, dtype, scaled)                                                                            \
+    static __attribute__((noinline)) int name(const block_groups *g, origin from, float m, raw_sum *raw,               \
+                                              group_sums *sums, vf *peak, ahead *next)                                 \
+    {                                                                                                                  \
+        return block_fast(g, from, m, raw, sums, peak, 1, 1, next, AHEAD_FORM(dtype, scaled));                         \
+    }
+AHEAD_FUNCTION(ahead_scaled, DTYPE_F32, 1)
+AHEAD_FUNCTION(ahead_bf16, DTYPE_BF16, 0)
+AHEAD_FUNCTION(ahead_bf16_scaled, DTYPE_BF16, 1)
+AHEAD_FUNCTION(ahead_f16, DTYPE_F16, 0)
+AHEAD_FUNCTION(ahead_f16_scaled, DTYPE_F16, 1)
+
+/* NULL where blocks are prepared one by one */
+static ahead_function *ahead_of(const source *from)
+{
+    static ahead_function *const form[] = {NULL,      ahead_scaled,    ahead_bf16, ahead_bf16_scaled,
+                                           ahead_f16, ahead_f16_scaled};
+    return from->allowed != NULL || from->softcap != 0 ? NULL : form[AHEAD_FORM(from->dtype, from->scale != 1) - 1];
+}
+
 LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t offset, size_t n, int32_t first,
-                          int full_size, int entropy)
+                          int full_size, int entropy, int prepares)
 {
     block_groups g;
     group_sums sums;
@@ -202,7 +231,13 @@ LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t off
     block_cut(&g, b->x, n);
     if (fast) {
         float m = !entropy ? __builtin_nanf("") : b->known ? b->max : block_max(&g);
-        fast = block_fast(&g, b->from, m, &raw, &sums, &peak, full_size, entropy);
+        if (full_size && prepares && st->next.from != NULL) {
+            fast = st->prepare(&g, b->from, m, &raw, &sums, &peak, &st->next);
+            st->is_prepared = 1;
+            st->next_max = ahead_max(&st->next);
+        } else {
+            fast = block_fast(&g, b->from, m, &raw, &sums, &peak, full_size, entropy, NULL, AHEAD_NOTHING);
+        }
     }
     if (fast) {
         if (entropy) {
@@ -224,9 +259,9 @@ static __attribute__((noinline)) void scan_last(scan *job, scan_state *st, const
                                                 int32_t first)
 {
     if (job->row->flags & ROW_ENTROPY) {
-        scan_block(job, st, b, offset, n, first, 0, 1);
+        scan_block(job, st, b, offset, n, first, 0, 1, 0);
     } else {
-        scan_block(job, st, b, offset, n, first, 0, 0);
+        scan_block(job, st, b, offset, n, first, 0, 0, 0);
     }
 }
 
@@ -252,6 +287,14 @@ LP_INLINE placed block_place(const source *from, size_t offset, size_t n, float 
     } else {
         b.x = block_at(from, offset, n, buffer);
     }
+    return b;
+}
+
+/* a whole block that lies in the buffer already */
+LP_INLINE placed block_prepared(const scan_state *st, const source *from, size_t offset, const float *buffer)
+{
+    const size_t width = source_width(from);
+    const placed b = {buffer, {from->data + offset * width, 16 * width}, 1, st->next_max};
     return b;
 }
 
@@ -417,10 +460,25 @@ static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, con
     return SCANNED;
 }
 
-LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy, int plain)
+/* has the block at `offset` prepared while the one before it is summed, if there is a whole one */
+LP_INLINE void ahead_begin(scan_state *st, const source *from, size_t offset, size_t n, float *to)
 {
-    _Alignas(64) float buffer[LP_BLOCK_SIZE];
+    const int there = st->prepare != NULL && offset + LP_BLOCK_SIZE <= n;
+    st->is_prepared = 0;
+    st->next.from = there ? from->data + offset * source_width(from) : NULL;
+    st->next.to = to;
+    st->next.scale = v_set1(from->scale);
+    st->next.max[0] = st->next.max[1] = v_set1(-__builtin_inff());
+}
+
+/* other: the second buffer of a scan that prepares blocks ahead; NULL for others */
+LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy, int plain, float *other)
+{
+    _Alignas(64) float first_buffer[LP_BLOCK_SIZE], *buffer = first_buffer;
     scan_state st;
+    const int prepares = other != NULL;
+    st.prepare = prepares ? ahead_of(from) : NULL;
+    st.is_prepared = 0;
     st.max.level = st.limit.level = st.token.level = __builtin_nanf("");
     held_init(&st.held);
     candidates_init(&st.top, job->top);
@@ -436,8 +494,19 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
         int allows = masked ? scan_allowed(job, &st, from, i, LP_BLOCK_SIZE, id) : ALLOWS_SOME;
         const int whole = !plain && !entropy && (!masked || allows == ALLOWS_ALL);
         if (allows != SCANNED && !(whole && scan_as_half(job, &st, &unmasked, buffer, i, id))) {
-            const placed b = block_place(allows == ALLOWS_ALL ? &unmasked : &all, i, LP_BLOCK_SIZE, buffer);
-            scan_block(job, &st, &b, i, LP_BLOCK_SIZE, id, 1, entropy);
+            const source *part = allows == ALLOWS_ALL ? &unmasked : &all;
+            const int is_prepared = prepares && st.is_prepared;
+            if (is_prepared) {
+                float *done = buffer;
+                buffer = other;
+                other = done;
+            }
+            const placed b =
+                is_prepared ? block_prepared(&st, part, i, buffer) : block_place(part, i, LP_BLOCK_SIZE, buffer);
+            if (prepares) {
+                ahead_begin(&st, part, i + LP_BLOCK_SIZE, n, other);
+            }
+            scan_block(job, &st, &b, i, LP_BLOCK_SIZE, id, 1, entropy, prepares);
         }
     }
     if (i < n) {
@@ -459,22 +528,23 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
 /* functions of their own, so that a call has the stack of one */
 static __attribute__((noinline)) void scan_sums(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 0, 1);
+    scan_blocks(job, from, n, first, 0, 1, NULL);
 }
 
 static __attribute__((noinline)) void scan_sums_entropy(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 1, 1);
+    scan_blocks(job, from, n, first, 1, 1, NULL);
 }
 
 static __attribute__((noinline)) void scan_prepared(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 0, 0);
+    scan_blocks(job, from, n, first, 0, 0, NULL);
 }
 
 static __attribute__((noinline)) void scan_prepared_entropy(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 1, 0);
+    _Alignas(64) float other[LP_LOOKS_AHEAD ? LP_BLOCK_SIZE : 1];
+    scan_blocks(job, from, n, first, 1, 0, LP_LOOKS_AHEAD ? other : NULL);
 }
 
 static void scan_row(scan *job, const source *from, size_t n, int32_t first)

@@ -21,7 +21,7 @@ LP_INLINE int short_sums(short_row *r, const source *from, size_t n, int entropy
     vf peak = v_set1(0);
     block_cut(&r->groups, (const float *)(const void *)from->data, n);
     const float m = block_max(&r->groups);
-    return block_fast(&r->groups, here, m, &r->raw, &sums, &peak, 0, entropy);
+    return block_fast(&r->groups, here, m, &r->raw, &sums, &peak, 0, entropy, NULL, AHEAD_NOTHING);
 }
 
 /* block_rest of each fast row: their lanes side by side, an exponential for two rows or more and a sum for all */

@@ -111,7 +111,8 @@ LP_INLINE int block_absent(const presence *p, const block_groups *g, origin star
             group_lone(p->max + i * LP_LANES, s, q, v_set1(m), peak, &bits, entropy);
         } else {
             const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
-            group_fast(g->at[i], DTYPE_F32, from, s, q, v_set1(m), magic, peak, &bits, entropy, 1);
+            group_fast(g->at[i], DTYPE_F32, from, s, q, v_set1(m), magic, peak, &bits, entropy, 1, NULL, 0,
+                       AHEAD_NOTHING);
         }
     }
     return groups_add_up(sums, g->count, bits, m, raw, 0, entropy);
