@@ -200,17 +200,35 @@ static __attribute__((noinline)) void scan_careful_entropy(scan *job, scan_state
 }
 
 /* one for each form of logits: a row has one */
-#define AHEAD_FUNCTION(name, dtype, scaled)                                                                            \
-    static __attribute__((noinline)) int name(const block_groups *g, origin from, float m, raw_sum *raw,               \
-                                              group_sums *sums, vf *peak, ahead *next)                                 \
-    {                                                                                                                  \
-        return block_fast(g, from, m, raw, sums, peak, 1, 1, next, AHEAD_FORM(dtype, scaled));                         \
-    }
-AHEAD_FUNCTION(ahead_scaled, DTYPE_F32, 1)
-AHEAD_FUNCTION(ahead_bf16, DTYPE_BF16, 0)
-AHEAD_FUNCTION(ahead_bf16_scaled, DTYPE_BF16, 1)
-AHEAD_FUNCTION(ahead_f16, DTYPE_F16, 0)
-AHEAD_FUNCTION(ahead_f16_scaled, DTYPE_F16, 1)
+static __attribute__((noinline)) int ahead_scaled(const block_groups *g, origin from, float m, raw_sum *raw,
+                                                  group_sums *sums, vf *peak, ahead *next)
+{
+    return block_fast(g, from, m, raw, sums, peak, 1, 1, next, AHEAD_FORM(DTYPE_F32, 1));
+}
+
+static __attribute__((noinline)) int ahead_bf16(const block_groups *g, origin from, float m, raw_sum *raw,
+                                                group_sums *sums, vf *peak, ahead *next)
+{
+    return block_fast(g, from, m, raw, sums, peak, 1, 1, next, AHEAD_FORM(DTYPE_BF16, 0));
+}
+
+static __attribute__((noinline)) int ahead_bf16_scaled(const block_groups *g, origin from, float m, raw_sum *raw,
+                                                       group_sums *sums, vf *peak, ahead *next)
+{
+    return block_fast(g, from, m, raw, sums, peak, 1, 1, next, AHEAD_FORM(DTYPE_BF16, 1));
+}
+
+static __attribute__((noinline)) int ahead_f16(const block_groups *g, origin from, float m, raw_sum *raw,
+                                               group_sums *sums, vf *peak, ahead *next)
+{
+    return block_fast(g, from, m, raw, sums, peak, 1, 1, next, AHEAD_FORM(DTYPE_F16, 0));
+}
+
+static __attribute__((noinline)) int ahead_f16_scaled(const block_groups *g, origin from, float m, raw_sum *raw,
+                                                      group_sums *sums, vf *peak, ahead *next)
+{
+    return block_fast(g, from, m, raw, sums, peak, 1, 1, next, AHEAD_FORM(DTYPE_F16, 1));
+}
 
 /* NULL where blocks are prepared one by one */
 static ahead_function *ahead_of(const source *from)
