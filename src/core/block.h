@@ -506,7 +506,7 @@ static block_sum rest_again(const block_groups *g, size_t at, const raw_sum *raw
 }
 
 /* the block's sums without its maximum, which lies at `at` */
-static block_sum block_rest(const block_groups *g, size_t at, const raw_sum *raw)
+LP_INLINE block_sum block_rest_here(const block_groups *g, size_t at, const raw_sum *raw)
 {
     enum { ROOM = (int)LP_WIDTH > (int)LP_SETS ? (int)LP_WIDTH : (int)LP_SETS };
     const vf shift = v_set1(raw->ref.shift), lowest = v_set1(raw->ref.lowest), magic = v_set1(raw->ref.magic);
@@ -522,6 +522,11 @@ static block_sum block_rest(const block_groups *g, size_t at, const raw_sum *raw
     e[at % LP_GROUP / LP_LANES] = 0;
     raw_sum rest;
     return rest_exchange(&rest, raw, with, lane_sum(e, 1)) ? block_scale(&rest) : rest_again(g, at, raw);
+}
+
+static block_sum block_rest(const block_groups *g, size_t at, const raw_sum *raw)
+{
+    return block_rest_here(g, at, raw);
 }
 
 /* What no lane sum below can hold: an element of at least `level` has e^x above this. Errors of e^x and of the sums are far

@@ -27,12 +27,6 @@ LP_INLINE int short_sums(short_row *r, const source *from, size_t n, int entropy
 /* block_rest of each fast row: their lanes side by side, an exponential for two rows or more and a sum for all */
 LP_INLINE void short_rests(const short_row *r, size_t count, block_sum rest[ROW_SOME])
 {
-    if (count == 1) {
-        if (r->fast) {
-            rest[0] = block_rest(&r->groups, r->at, &r->raw);
-        }
-        return;
-    }
     const vf lowest = v_set1(EXP_LOWEST), magic = v_set1(EXP_MAGIC), zero = v_set1(0);
     _Alignas(64) float e[LP_SETS * ROW_SOME];
     float with[ROW_SOME], without[ROW_SOME];
@@ -67,8 +61,32 @@ LP_INLINE void short_rests(const short_row *r, size_t count, block_sum rest[ROW_
     }
 }
 
+static __attribute__((noinline)) void short_otherwise(row *r, const source *from, size_t n, int entropy)
+{
+    scan job = {r, NULL, 0, 0, 0, 0};
+    row_init(r, entropy);
+    scan_row(&job, from, n, 0);
+}
+
+/* A row alone: nothing is kept in memory that is soon read again in other parts. */
+LP_INLINE void short_one(row *r, const source *from, size_t n, int entropy)
+{
+    short_row one;
+    if (!short_sums(&one, from, n, entropy)) {
+        short_otherwise(r, from, n, entropy);
+        return;
+    }
+    one.at = block_find(&one.groups, one.raw.m);
+    const block_sum rest = block_rest_here(&one.groups, one.at, &one.raw), full = block_scale(&one.raw);
+    row_of_block(r, entropy, one.raw.m, (int32_t)one.at, &full, &rest);
+}
+
 LP_INLINE void short_rows(row *rows, const source *from, size_t count, size_t n, int entropy)
 {
+    if (count == 1) {
+        short_one(rows, from, n, entropy);
+        return;
+    }
     short_row r[ROW_SOME];
     block_sum rest[ROW_SOME];
     for (size_t i = 0; i < count; i++) {
@@ -85,9 +103,7 @@ LP_INLINE void short_rows(row *rows, const source *from, size_t count, size_t n,
             const block_sum full = block_scale(&r[i].raw);
             row_of_block(rows + i, entropy, r[i].raw.m, (int32_t)r[i].at, &full, rest + i);
         } else {
-            scan job = {rows + i, NULL, 0, 0, 0, 0};
-            row_init(rows + i, entropy);
-            scan_row(&job, from + i, n, 0);
+            short_otherwise(rows + i, from + i, n, entropy);
         }
     }
 }
