@@ -68,7 +68,7 @@ LP_INLINE uint64_t cells_put(unsigned char *to, const unsigned char *from, size_
  * have them put anywhere in a state of this k. */
 LP_INLINE int next_takes(const state *s, uint64_t next, size_t cells)
 {
-    const uint64_t end = first_half(next) + cells * SLOT_CELL * sizeof(float);
+    const uint64_t end = (uint64_t)first_half(next) + cells * SLOT_CELL * sizeof(float);
     return cells - 1 < second_half(next) % NEXT_SLOT && next == s->next_again &&
            end - s->k * 8 <= sizeof *s + (size_t)LP_STREAM_FRAGMENTS * LP_BLOCK * sizeof(float);
 }
