@@ -80,15 +80,22 @@ static __attribute__((noinline)) uint64_t logits_put(unsigned char *to, const un
     return whole ? cells_put(to, from, at / SLOT_CELL, n / SLOT_CELL) : slot_put(to, from, at, n);
 }
 
+/* n logits came into a slot, which are this part of its sum */
+LP_INLINE void push_grow(state *s, size_t slot, uint64_t part, uint32_t n)
+{
+    const uint64_t grown = halves(0, n);
+    s->slot_sum[slot] += part;
+    s->hot += part + grown;
+    add_word(&s->range[0], grown);
+}
+
 /* Cells of logits of which nothing is to be done but a copy, at least one, at most as many as may come. What this uses of the state
  * is kept twice; what it changes, sums included, it changes by differences, so that damage stays to be found. */
 LP_INLINE lp_status push_cells(state *s, uint64_t next, const unsigned char *data, size_t cells)
 {
     const uint32_t marks = second_half(next), slot = marks / NEXT_SLOT % HOT_SLOTS, n = (uint32_t)cells;
     const uint64_t part = cells_put((unsigned char *)s + first_half(next), data, marks / NEXT_CELL, cells);
-    s->slot_sum[slot] += part;
-    s->hot += part + halves(0, n * SLOT_CELL);
-    add_word(&s->range[0], halves(0, n * SLOT_CELL));
+    push_grow(s, slot, part, n * SLOT_CELL);
     put_next(s, next + halves(n * SLOT_CELL * (uint32_t)sizeof(float), n * (NEXT_CELL - 1)));
     return LP_OK;
 }
@@ -96,12 +103,8 @@ LP_INLINE lp_status push_cells(state *s, uint64_t next, const unsigned char *dat
 /* A few logits that complete no block: a copy, and the sums brought up to date. */
 LP_INLINE lp_status push_few(state *s, push_place p, const lp_logits *chunk)
 {
-    const uint64_t grown = halves(0, (uint32_t)chunk->vocab);
-    const uint64_t part =
-        logits_put(state_slot(s, p.slot) + p.offset * sizeof(float), chunk->data, p.offset, chunk->vocab);
-    s->slot_sum[p.slot] += part;
-    s->hot += part + grown;
-    add_word(&s->range[0], grown);
+    unsigned char *to = state_slot(s, p.slot) + p.offset * sizeof(float);
+    push_grow(s, p.slot, logits_put(to, chunk->data, p.offset, chunk->vocab), (uint32_t)chunk->vocab);
     if (p.offset == 0) {
         put_counts(s, s->flags, p.slot + 1);
     }
