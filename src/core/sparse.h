@@ -244,28 +244,36 @@ static shared_lane shared_lane_of(const picks *p, const pick_terms *t, size_t la
     return sum;
 }
 
+/* The lanes of elements that are not the first of theirs, and how many; held is set to 1 for each lane that holds any: bytes, for none
+ * of them waits for another's. */
+static size_t shared_lanes(const picks *p, uint16_t lanes[PICKS + 1], uint8_t held[LP_GROUPS * LP_LANES])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        const size_t lane = group_lane(p->at[i]);
+        lanes[n] = (uint16_t)lane;
+        n += held[lane];
+        held[lane] = 1;
+    }
+    return n;
+}
+
 /* The sums of a block's lanes in the order of group kernels, without the lanes: one after the other where that order says nothing,
  * and then what the lanes that hold more than one element would have rounded away. */
 static void pick_sum(const picks *p, const pick_terms *t, raw_sum *raw)
 {
     const int sets = t->n > LP_LANES ? 2 : 1;
-    uint8_t seen[LP_GROUPS * LP_LANES] = {0};
-    uint16_t again[PICKS + 1];
-    size_t n = 0;
-    for (size_t i = 0; i < p->n; i++) {
-        const size_t lane = group_lane(p->at[i]);
-        again[n] = (uint16_t)lane;
-        n += seen[lane];
-        seen[lane] = 1;
-    }
+    uint8_t held[LP_GROUPS * LP_LANES] = {0};
+    uint16_t shared[PICKS + 1];
+    const size_t n = shared_lanes(p, shared, held);
     raw->s = v_sum_groups(t->e, sets);
     raw->q = v_sum_groups(t->q, sets);
     for (size_t i = 0; i < n; i++) {
-        if (seen[again[i]] != 0) { /* once, also where there are three */
-            const shared_lane lane = shared_lane_of(p, t, again[i]);
+        if (held[shared[i]] != 0) { /* once, also where there are three */
+            const shared_lane lane = shared_lane_of(p, t, shared[i]);
             raw->s += (double)lane.s - lane.terms;
             raw->q += (double)lane.q - lane.terms_q;
-            seen[again[i]] = 0;
+            held[shared[i]] = 0;
         }
     }
 }
@@ -275,8 +283,9 @@ static __attribute__((noinline)) void pick_sum_lanes(const picks *p, const pick_
 {
     const vf zero = v_set1(0);
     group_sums sums;
-    uint16_t again[PICKS + 1];
-    size_t n = 0;
+    uint8_t held[LP_GROUPS * LP_LANES] = {0};
+    uint16_t shared[PICKS + 1];
+    const size_t n = shared_lanes(p, shared, held);
     for (size_t i = 0; i < LP_GROUPS * LP_LANES; i += LP_WIDTH) {
         __asm__(""); /* or gcc makes a memset of it, which at this size is `rep stos`, and slower */
         v_store(sums.s + i, zero);
@@ -284,15 +293,13 @@ static __attribute__((noinline)) void pick_sum_lanes(const picks *p, const pick_
     }
     for (size_t i = 0; i < p->n; i++) {
         const size_t lane = group_lane(p->at[i]);
-        again[n] = (uint16_t)lane;
-        n += sums.s[lane] != 0; /* an element of e^x = 0 before this one adds nothing to it; NaN stays */
         sums.s[lane] = t->e[i];
         sums.q[lane] = t->q[i];
     }
     for (size_t i = 0; i < n; i++) {
-        const shared_lane lane = shared_lane_of(p, t, again[i]);
-        sums.s[again[i]] = lane.s;
-        sums.q[again[i]] = lane.q;
+        const shared_lane lane = shared_lane_of(p, t, shared[i]);
+        sums.s[shared[i]] = lane.s;
+        sums.q[shared[i]] = lane.q;
     }
     raw->s = v_sum_groups(sums.s, LP_GROUPS);
     raw->q = v_sum_groups(sums.q, LP_GROUPS);
