@@ -4,7 +4,7 @@
  * registers enough for both says so by LP_LOOKS_AHEAD. */
 #ifndef LP_CORE_AHEAD_H
 #define LP_CORE_AHEAD_H
-#include "core/load.h"
+#include "core/prepare.h"
 
 #ifndef LP_LOOKS_AHEAD
 #define LP_LOOKS_AHEAD 0
@@ -13,6 +13,7 @@
 typedef struct ahead {
     const unsigned char *from; /* the next block's logits; NULL: there is nothing to be prepared */
     float *to;
+    int scaled;
     vf scale, max[2];
 } ahead;
 
@@ -20,25 +21,14 @@ typedef struct ahead {
 enum { AHEAD_NOTHING };
 #define AHEAD_FORM(dtype, scaled) (1 + 2 * (dtype) + (scaled))
 
-LP_INLINE ahead ahead_of_nothing(void)
-{
-    const vf zero = v_set1(0);
-    const ahead none = {NULL, NULL, zero, {zero, zero}};
-    return none;
-}
-
 /* a register of logits from element `at` on; turn: of the two that take maxima */
 LP_INLINE void ahead_take(ahead *a, size_t at, int turn, int how)
 {
     if (how == AHEAD_NOTHING) {
         return;
     }
-    vf x = load_as_float(a->from, at, (how - 1) / 2);
-    if ((how - 1) % 2 != 0) {
-        x = v_mul(x, a->scale);
-    }
-    v_store(a->to + at, x);
-    a->max[turn] = v_max(a->max[turn], x);
+    const recipe r = {.data = a->from, .scale = a->scale, .dtype = (how - 1) / 2, .scaled = (how - 1) % 2};
+    prepare_vector(a->to, &r, at, 0, &a->max[turn]);
 }
 
 /* the largest of all, of no use where one is NaN */

@@ -13,8 +13,6 @@
 #ifndef LP_CORE_BLOCK_H
 #define LP_CORE_BLOCK_H
 #include "core/ahead.h"
-#include "core/exp.h"
-#include "core/load.h"
 #include "row.h"
 
 /* how far ahead of the element at work to prefetch: elements, into the first-level cache, past the block that is looked at twice;
@@ -412,22 +410,18 @@ LP_INLINE int groups_add_up(group_sums *sums, int groups, vu bits, float m, raw_
 
 /* The fast path: 0 where the block's content rules it out. m is the block's maximum for the entropy; without it the maximum
  * is left open (NaN), and `peak` bounds e^x of every element instead. The next block is prepared whatever becomes of this one. */
-LP_INLINE int block_fast(const block_groups *g, origin source, float m, raw_sum *raw, group_sums *sums, vf *peak,
+LP_INLINE int block_fast(const block_groups *g, origin start, float m, raw_sum *raw, group_sums *sums, vf *peak,
                          int full, int entropy, ahead *next, int how)
 {
-    ahead registers = how == AHEAD_NOTHING ? ahead_of_nothing() : *next;
     vu bits = v_bits_zero();
     vf magic = v_set1(EXP_MAGIC);
     LP_FINISH(magic);
     int groups = full ? LP_GROUPS : g->whole;
     for (int i = 0; i < groups; i++) {
-        const origin from = origin_ahead(source, (size_t)i * LP_GROUP);
+        const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
         float *s = sums->s + i * LP_LANES, *q = sums->q + i * LP_LANES;
-        group_fast(g->at[i], DTYPE_F32, from, s, q, v_set1(m), magic, peak, &bits, entropy, 0, &registers,
+        group_fast(g->at[i], DTYPE_F32, from, s, q, v_set1(m), magic, peak, &bits, entropy, 0, next,
                    (size_t)i * LP_GROUP, how);
-    }
-    if (how != AHEAD_NOTHING) {
-        *next = registers;
     }
     if (!full && groups < g->count) {
         float *s = sums->s + groups * LP_LANES, *q = sums->q + groups * LP_LANES;
@@ -506,7 +500,7 @@ static block_sum rest_again(const block_groups *g, size_t at, const raw_sum *raw
 }
 
 /* the block's sums without its maximum, which lies at `at` */
-LP_INLINE block_sum block_rest_here(const block_groups *g, size_t at, const raw_sum *raw)
+LP_INLINE block_sum block_rest(const block_groups *g, size_t at, const raw_sum *raw)
 {
     enum { ROOM = (int)LP_WIDTH > (int)LP_SETS ? (int)LP_WIDTH : (int)LP_SETS };
     const vf shift = v_set1(raw->ref.shift), lowest = v_set1(raw->ref.lowest), magic = v_set1(raw->ref.magic);
@@ -522,11 +516,6 @@ LP_INLINE block_sum block_rest_here(const block_groups *g, size_t at, const raw_
     e[at % LP_GROUP / LP_LANES] = 0;
     raw_sum rest;
     return rest_exchange(&rest, raw, with, lane_sum(e, 1)) ? block_scale(&rest) : rest_again(g, at, raw);
-}
-
-static block_sum block_rest(const block_groups *g, size_t at, const raw_sum *raw)
-{
-    return block_rest_here(g, at, raw);
 }
 
 /* What no lane sum below can hold: an element of at least `level` has e^x above this. Errors of e^x and of the sums are far

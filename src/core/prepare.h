@@ -46,24 +46,30 @@ typedef struct recipe {
     int dtype, capped, scaled, masked;
 } recipe;
 
+/* a register of logits from element i on, and the bits of its part of the mask; `max` takes the largest */
+LP_INLINE void prepare_vector(float *out, const recipe *r, size_t i, uint32_t allowed, vf *max)
+{
+    vf x = load_as_float(r->data, i, r->dtype);
+    if (r->capped) {
+        x = v_softcap(x, r->cap);
+    }
+    if (r->scaled) {
+        x = v_mul(x, r->scale);
+    }
+    if (r->masked) {
+        x = v_keep_bits(x, allowed, r->absent);
+    }
+    v_store(out + i, x);
+    *max = v_max(*max, x);
+}
+
 /* the set that begins at element i; `max` takes its largest elements */
 LP_INLINE void prepare_set(float *out, const recipe *r, size_t i, vf max[LP_COLUMNS])
 {
     uint32_t allowed = r->masked ? mask_bits(r->allowed, r->bit + i, LP_LANES) : 0;
     LP_UNROLL for (size_t c = 0; c < LP_LANES; c += LP_WIDTH)
     {
-        vf x = load_as_float(r->data, i + c, r->dtype);
-        if (r->capped) {
-            x = v_softcap(x, r->cap);
-        }
-        if (r->scaled) {
-            x = v_mul(x, r->scale);
-        }
-        if (r->masked) {
-            x = v_keep_bits(x, allowed >> c, r->absent);
-        }
-        v_store(out + i + c, x);
-        max[c / LP_WIDTH] = v_max(max[c / LP_WIDTH], x);
+        prepare_vector(out, r, i + c, allowed >> c, &max[c / LP_WIDTH]);
     }
 }
 

@@ -199,43 +199,41 @@ static __attribute__((noinline)) void scan_careful_entropy(scan *job, scan_state
     scan_careful(job, st, b, g, offset, n, first, 1);
 }
 
-/* one for each form of logits: a row has one */
-static __attribute__((noinline)) int ahead_scaled(const block_groups *g, origin from, float m, raw_sum *raw,
-                                                  group_sums *sums, vf *peak, ahead *next)
+/* registers: what is found of the next block stays in them until this one's sums are there */
+LP_INLINE int ahead_form(const block_groups *g, origin from, float m, raw_sum *raw, group_sums *sums, vf *peak,
+                         ahead *next, int how)
 {
-    return block_fast(g, from, m, raw, sums, peak, 1, 1, next, AHEAD_FORM(DTYPE_F32, 1));
+    ahead registers = *next;
+    const int fast = block_fast(g, from, m, raw, sums, peak, 1, 1, &registers, how);
+    *next = registers;
+    return fast;
+}
+
+static __attribute__((noinline)) int ahead_f32(const block_groups *g, origin from, float m, raw_sum *raw,
+                                               group_sums *sums, vf *peak, ahead *next)
+{
+    return ahead_form(g, from, m, raw, sums, peak, next, AHEAD_FORM(DTYPE_F32, 1)); /* unscaled it is plain */
 }
 
 static __attribute__((noinline)) int ahead_bf16(const block_groups *g, origin from, float m, raw_sum *raw,
                                                 group_sums *sums, vf *peak, ahead *next)
 {
-    return block_fast(g, from, m, raw, sums, peak, 1, 1, next, AHEAD_FORM(DTYPE_BF16, 0));
-}
-
-static __attribute__((noinline)) int ahead_bf16_scaled(const block_groups *g, origin from, float m, raw_sum *raw,
-                                                       group_sums *sums, vf *peak, ahead *next)
-{
-    return block_fast(g, from, m, raw, sums, peak, 1, 1, next, AHEAD_FORM(DTYPE_BF16, 1));
+    return next->scaled ? ahead_form(g, from, m, raw, sums, peak, next, AHEAD_FORM(DTYPE_BF16, 1))
+                        : ahead_form(g, from, m, raw, sums, peak, next, AHEAD_FORM(DTYPE_BF16, 0));
 }
 
 static __attribute__((noinline)) int ahead_f16(const block_groups *g, origin from, float m, raw_sum *raw,
                                                group_sums *sums, vf *peak, ahead *next)
 {
-    return block_fast(g, from, m, raw, sums, peak, 1, 1, next, AHEAD_FORM(DTYPE_F16, 0));
-}
-
-static __attribute__((noinline)) int ahead_f16_scaled(const block_groups *g, origin from, float m, raw_sum *raw,
-                                                      group_sums *sums, vf *peak, ahead *next)
-{
-    return block_fast(g, from, m, raw, sums, peak, 1, 1, next, AHEAD_FORM(DTYPE_F16, 1));
+    return next->scaled ? ahead_form(g, from, m, raw, sums, peak, next, AHEAD_FORM(DTYPE_F16, 1))
+                        : ahead_form(g, from, m, raw, sums, peak, next, AHEAD_FORM(DTYPE_F16, 0));
 }
 
 /* NULL where blocks are prepared one by one */
 static ahead_function *ahead_of(const source *from)
 {
-    static ahead_function *const form[] = {NULL,      ahead_scaled,    ahead_bf16, ahead_bf16_scaled,
-                                           ahead_f16, ahead_f16_scaled};
-    return from->allowed != NULL || from->softcap != 0 ? NULL : form[AHEAD_FORM(from->dtype, from->scale != 1) - 1];
+    static ahead_function *const of_dtype[] = {ahead_f32, ahead_bf16, ahead_f16};
+    return from->allowed != NULL || from->softcap != 0 ? NULL : of_dtype[from->dtype];
 }
 
 LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t offset, size_t n, int32_t first,
@@ -485,6 +483,7 @@ LP_INLINE void ahead_begin(scan_state *st, const source *from, size_t offset, si
     st->is_prepared = 0;
     st->next.from = there ? from->data + offset * source_width(from) : NULL;
     st->next.to = to;
+    st->next.scaled = from->scale != 1;
     st->next.scale = v_set1(from->scale);
     st->next.max[0] = st->next.max[1] = v_set1(-__builtin_inff());
 }

@@ -77,7 +77,7 @@ LP_INLINE void short_one(row *r, const source *from, size_t n, int entropy)
         return;
     }
     one.at = block_find(&one.groups, one.raw.m);
-    const block_sum rest = block_rest_here(&one.groups, one.at, &one.raw), full = block_scale(&one.raw);
+    const block_sum rest = block_rest(&one.groups, one.at, &one.raw), full = block_scale(&one.raw);
     row_of_block(r, entropy, one.raw.m, (int32_t)one.at, &full, &rest);
 }
 
