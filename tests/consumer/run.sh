@@ -101,3 +101,15 @@ done
 with_cmake "$1" no-pkg-config-subdirectory subdirectory -DLOGPROB_SOURCE="$PWD" -DCMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON
 with_cmake "$1" no-pkg-config-static find_package -DCMAKE_PREFIX_PATH="$prefix" -DKIND=static \
     -DCMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON
+
+# A SLEEF of one's own, named: it comes before the one that pkg-config finds, which need not exist then.
+own=$work/own/libsleef.so
+mkdir "$work/own"
+ln -s "$(gcc -print-file-name=libsleef.so)" "$own"
+with_cmake "$1" own-sleef subdirectory -DLOGPROB_SOURCE="$PWD" -DSLEEF_LIBRARY="$own"
+grep -q "LINK_LIBRARIES = .*$own" "$work/own-sleef-$1/build.ninja" || fail "SLEEF_LIBRARY is not what is linked"
+quietly "$work/own.log" cmake -S . -B "$work/own-lib" -G Ninja -DLOGPROB_TESTS=OFF -DLOGPROB_TOOLS=OFF -DSLEEF_LIBRARY="$own"
+PKG_CONFIG_PATH='' PKG_CONFIG_LIBDIR=$work/own-lib pkg-config --static --libs logprob | grep -q "$own" ||
+    fail "logprob.pc does not name SLEEF_LIBRARY"
+! cmake -S . -B "$work/own-lib" -DSLEEF_LIBRARY="$own-missing" >"$work/missing.log" 2>&1 || fail "a SLEEF that is not there is taken"
+tr -s ' \n' ' ' <"$work/missing.log" | grep -q "SLEEF_LIBRARY is $own-missing, which does not exist" || fail "a SLEEF that is not there is not named"
