@@ -10,6 +10,9 @@ else()
   set(LOGPROB_WARNINGS -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes)
   set(LOGPROB_WARNINGS_ERROR -Werror)
   set(LOGPROB_FP_FLAGS -fno-fast-math -ffp-contract=off)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^s390") # where gcc computes float in double with -std=c11
+    list(APPEND LOGPROB_FP_FLAGS -fexcess-precision=fast)
+  endif()
 endif()
 
 function(logprob_warnings target)

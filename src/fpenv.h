@@ -10,7 +10,8 @@
 #endif
 #include <float.h>
 #if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 /* 16: as 0, and _Float16 in itself, as with -mavx512fp16 */
-#error "logprob needs float arithmetic in float: FLT_EVAL_METHOD must be 0 (on 32-bit x86: -msse2 -mfpmath=sse)"
+#error                                                                                                                 \
+    "logprob needs float arithmetic in float: FLT_EVAL_METHOD must be 0 (32-bit x86: -msse2 -mfpmath=sse; s390x: -fexcess-precision=fast)"
 #endif
 
 /* The register, accessed so that the compiler moves no arithmetic across it: the memory clobber orders it against the

@@ -20,7 +20,7 @@ static inline uint64_t cell_put_part(unsigned char *to, const unsigned char *fro
     uint64_t sum = 0;
     size_t i = 0, bytes = n * ONE;
     if (at % 2 != 0) {
-        sum = halves(0, (uint32_t)put_bytes(to, from, ONE));
+        sum = halves(0, first_half(put_bytes(to, from, ONE)));
         i = ONE;
     }
     two_words four = {0, 0};

@@ -310,7 +310,8 @@ static void draw_row(lp_dtype dtype, unsigned char *to, size_t n, rng *r)
 static void draw_logits(lp_logits *q, uint64_t seed, results *out)
 {
     const size_t size = dtype_size(q->dtype), words = (q->vocab * size + 3) / 4;
-    unsigned char *memory = results_take(out, "drawn logits", KIND_I32, q->rows * words);
+    unsigned char *memory =
+        results_take(out, "drawn logits", size == 2 ? KIND_U16 : KIND_I32, q->rows * words * 4 / size);
     const size_t padding = words * 4 - q->vocab * size;
     for (size_t row = 0; row < q->rows; row++) {
         rng r = rng_seeded(seed + row);

@@ -37,7 +37,7 @@ void results_clear(results *r)
 
 size_t kind_size(kind k)
 {
-    return k == KIND_F64 || k == KIND_U64 ? 8 : 4;
+    return k == KIND_F64 || k == KIND_U64 ? 8 : k == KIND_U16 ? 2 : 4;
 }
 
 static void *take_heap(results *r, size_t bytes)
@@ -119,6 +119,8 @@ double region_value(const region *r, size_t index)
         return (double)((const int32_t *)r->data)[index];
     case KIND_F64:
         return ((const double *)r->data)[index];
+    case KIND_U16:
+        return (double)((const uint16_t *)r->data)[index];
     default:
         return (double)((const uint64_t *)r->data)[index];
     }
@@ -141,29 +143,14 @@ void results_expect_equal(const results *got, const results *want, const place *
     }
 }
 
-static uint64_t hash_little_endian(uint64_t hash, uint64_t value, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        hash = (hash ^ ((value >> (8 * i)) & 0xff)) * 0x100000001b3U;
-    }
-    return hash;
-}
-
 uint64_t results_hash(uint64_t hash, const results *r)
 {
     for (size_t i = 0; i < r->regions; i++) {
         const region *at = &r->region[i];
+        const size_t size = kind_size(at->kind);
         hash = hash_bytes(hash, at->name, strlen(at->name));
         for (size_t j = 0; j < at->count; j++) {
-            uint64_t wide = 0;
-            uint32_t narrow = 0;
-            if (kind_size(at->kind) == 8) {
-                memcpy(&wide, (const uint64_t *)at->data + j, 8);
-            } else {
-                memcpy(&narrow, (const uint32_t *)at->data + j, 4);
-                wide = narrow;
-            }
-            hash = hash_little_endian(hash, wide, kind_size(at->kind));
+            hash = hash_value(hash, (const unsigned char *)at->data + j * size, size);
         }
     }
     return hash;

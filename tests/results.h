@@ -6,7 +6,7 @@
 #include "support.h"
 
 enum { RESULTS_FILL = 0xa5 }; /* what an output holds before the call */
-typedef enum { KIND_F32, KIND_I32, KIND_F64, KIND_U64 } kind;
+typedef enum { KIND_F32, KIND_I32, KIND_F64, KIND_U64, KIND_U16 } kind;
 typedef struct region {
     const char *name;
     void *data;

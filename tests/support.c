@@ -88,6 +88,20 @@ uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
     return hash;
 }
 
+uint64_t hash_value(uint64_t hash, const void *value, size_t size)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    unsigned char bytes[8];
+    require(size <= sizeof bytes, "a value to hash");
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = ((const unsigned char *)value)[size - 1 - i];
+    }
+    return hash_bytes(hash, bytes, size);
+#else
+    return hash_bytes(hash, value, size);
+#endif
+}
+
 uint64_t test_seed(void)
 {
     const char *text = getenv("LP_TEST_SEED");
