@@ -126,7 +126,7 @@ static void try_in_place(input in, const subject *s, outputs *out)
 {
     lp_logits logits = s->p->in;
     if (logits.dtype != LP_F32 || logits.data != s->p->memory + s->p->offset || s->p->offset % 4 != 0 ||
-        s->p->shape.dtype != LP_F32) {
+        s->p->shape.dtype != LP_F32 || s->p->bytes < s->p->offset) {
         return;
     }
     float *x = block(out, (s->p->bytes - s->p->offset) / 4, 4);
