@@ -35,6 +35,7 @@ int main(int argc, char **argv)
     gbench_context("cpu_model", cpu_model());
     gbench_context("compiler", compiler_name());
     gbench_context("logprob_version", lp_version());
+    gbench_context("peers_not_found", BENCH_MISSING);
     register_limit_cases();
     register_row_cases();
     register_stream_cases();

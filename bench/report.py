@@ -38,7 +38,8 @@ def merge(paths):
         with open(path, encoding="utf-8") as file:
             raw = json.load(file)
         context = raw["context"]
-        for key in ("date", "num_cpus", "mhz_per_cpu", "caches", "cpu_model", "compiler", "core", "logprob_version"):
+        for key in ("date", "num_cpus", "mhz_per_cpu", "caches", "cpu_model", "compiler", "core", "logprob_version",
+                    "peers_not_found"):
             if key in context:
                 result["context"].setdefault(key, context[key])
         for run in raw["benchmarks"]:
@@ -150,6 +151,8 @@ def markdown(result, cases, base, drawn):
              "Warm: one row again and again. Cold: 64 rows at a time from a ring larger than the caches. Times are per row,",
              "medians of the repetitions. In brackets: ratio to the read-only max scan of the same bytes, of the same run",
              "and vector width.", ""]
+    if context.get("peers_not_found"):
+        lines += [f"Peers that this machine had not: {context['peers_not_found']}.", ""]
     if drawn:
         lines += [f"![ns per element over vocabulary]({base}-vocab.svg)", "", f"![against peers]({base}-peers.svg)", ""]
     lines += headline(cases) + [""]
