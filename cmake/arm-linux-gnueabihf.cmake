@@ -1,11 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Toolchain file: from Debian to 32-bit ARM with hard floats, where the library is scalar. Tests run under qemu.
-set(CMAKE_SYSTEM_NAME Linux)
+# Toolchain file: to 32-bit ARM with hard floats, where the library is scalar.
 set(CMAKE_SYSTEM_PROCESSOR arm)
 set(triple arm-linux-gnueabihf)
-set(CMAKE_C_COMPILER ${triple}-gcc)
-set(CMAKE_LIBRARY_ARCHITECTURE ${triple})
-set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
-set(CMAKE_CROSSCOMPILING_EMULATOR qemu-arm)
-# Without this, pkg-config answers with the libraries of the machine that builds.
-set(ENV{PKG_CONFIG_LIBDIR} /usr/lib/${triple}/pkgconfig:/usr/share/pkgconfig)
+include(${CMAKE_CURRENT_LIST_DIR}/debian-cross.cmake)
