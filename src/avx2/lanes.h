@@ -2,9 +2,8 @@
 /* 32 virtual lanes on AVX2 with FMA and F16C: four ymm registers. */
 #ifndef LP_AVX2_LANES_H
 #define LP_AVX2_LANES_H
-#include "core/lanes_common.h"
+#include "core/lanes_x86.h"
 #include "sleef.h"
-#include <immintrin.h>
 
 enum { LP_WIDTH = 8 };
 typedef __m256 vf;
@@ -215,29 +214,9 @@ LP_INLINE int32_t v_halves_extreme(vu a, int smallest)
     const __m128i least = _mm_minpos_epu16(_mm_min_epu16(low, _mm_xor_si128(_mm256_extracti128_si256(a, 1), flip)));
     return (int16_t)_mm_cvtsi128_si32(_mm_xor_si128(least, flip));
 }
-LP_INLINE float v_f16_float(uint16_t bits)
-{
-    return _cvtsh_ss(bits);
-}
-LP_INLINE uint16_t v_f16_bits(float x)
-{
-    return _cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT);
-}
-LP_INLINE void v_prefetch(const void *p)
-{
-    _mm_prefetch((const char *)p, _MM_HINT_T0);
-}
-LP_INLINE void v_prefetch_far(const void *p)
-{
-    _mm_prefetch((const char *)p, _MM_HINT_T1);
-}
 LP_INLINE void v_store_past_cache(float *p, vf x)
 {
     _mm256_stream_ps(p, x);
-}
-LP_INLINE void v_fence(void)
-{
-    _mm_sfence();
 }
 
 /* four lanes in double over n = 1, 2, 4 or 8 groups */

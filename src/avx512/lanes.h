@@ -2,9 +2,8 @@
 /* 32 virtual lanes on AVX-512: two zmm registers. */
 #ifndef LP_AVX512_LANES_H
 #define LP_AVX512_LANES_H
-#include "core/lanes_common.h"
+#include "core/lanes_x86.h"
 #include "sleef.h"
-#include <immintrin.h>
 
 enum { LP_WIDTH = 16 };
 #define LP_LOOKS_AHEAD 1 /* core/ahead.h */
@@ -269,29 +268,9 @@ LP_INLINE int32_t v_halves_extreme(vu a, int smallest)
         _mm_minpos_epu16(_mm_min_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
     return (int16_t)_mm_cvtsi128_si32(_mm_xor_si128(least, flip));
 }
-LP_INLINE float v_f16_float(uint16_t bits)
-{
-    return _cvtsh_ss(bits);
-}
-LP_INLINE uint16_t v_f16_bits(float x)
-{
-    return _cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT);
-}
-LP_INLINE void v_prefetch(const void *p)
-{
-    _mm_prefetch((const char *)p, _MM_HINT_T0);
-}
-LP_INLINE void v_prefetch_far(const void *p)
-{
-    _mm_prefetch((const char *)p, _MM_HINT_T1);
-}
 LP_INLINE void v_store_past_cache(float *p, vf x)
 {
     _mm512_stream_ps(p, x);
-}
-LP_INLINE void v_fence(void)
-{
-    _mm_sfence();
 }
 
 /* eight lanes in double over n = 1, 2, 4 or 8 groups; the load converts, which saves the shuffle that a register source
