@@ -147,11 +147,8 @@ uint64_t results_hash(uint64_t hash, const results *r)
 {
     for (size_t i = 0; i < r->regions; i++) {
         const region *at = &r->region[i];
-        const size_t size = kind_size(at->kind);
         hash = hash_bytes(hash, at->name, strlen(at->name));
-        for (size_t j = 0; j < at->count; j++) {
-            hash = hash_value(hash, (const unsigned char *)at->data + j * size, size);
-        }
+        hash = hash_values(hash, at->data, at->count, kind_size(at->kind));
     }
     return hash;
 }

@@ -88,17 +88,18 @@ uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
     return hash;
 }
 
-uint64_t hash_value(uint64_t hash, const void *value, size_t size)
+uint64_t hash_values(uint64_t hash, const void *values, size_t n, size_t size)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    unsigned char bytes[8];
-    require(size <= sizeof bytes, "a value to hash");
-    for (size_t i = 0; i < size; i++) {
-        bytes[i] = ((const unsigned char *)value)[size - 1 - i];
+    const unsigned char *p = values;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = size; j-- > 0;) {
+            hash = hash_bytes(hash, p + i * size + j, 1);
+        }
     }
-    return hash_bytes(hash, bytes, size);
+    return hash;
 #else
-    return hash_bytes(hash, value, size);
+    return hash_bytes(hash, values, n * size);
 #endif
 }
 

@@ -25,7 +25,8 @@ uint32_t rng_below(rng *r, uint32_t n); /* n > 0 */
 float rng_unit(rng *r);                 /* [0, 1), 24 bits */
 float rng_bell(rng *r);                 /* mean 0, variance 1, within +-6; exact multiples of 2^-16 */
 uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count); /* FNV-1a, 64 bits */
-uint64_t hash_value(uint64_t hash, const void *value, size_t size);  /* of 2, 4 or 8 bytes, whatever their order here */
+/* of n values of 1 to 8 bytes, whatever the order of their bytes here */
+uint64_t hash_values(uint64_t hash, const void *values, size_t n, size_t size);
 #define HASH_START 0xcbf29ce484222325U
 
 uint64_t test_seed(void); /* LP_TEST_SEED, or a fixed one */

@@ -625,22 +625,6 @@ START_TEST(extract_prob)
 END_TEST
 
 /* ---- the same bits everywhere ------------------------------------------------------------------------------------ */
-static uint64_t hash_floats(uint64_t hash, const float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        hash = hash_value(hash, &x[i], sizeof x[i]);
-    }
-    return hash;
-}
-
-static uint64_t hash_doubles(uint64_t hash, const double *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        hash = hash_value(hash, &x[i], sizeof x[i]);
-    }
-    return hash;
-}
-
 static uint64_t digest_of_everything(void)
 {
     uint64_t hash = HASH_START;
@@ -660,12 +644,12 @@ static uint64_t digest_of_everything(void)
         ck_assert_int_eq(lp_exp(x, 20, prob), LP_OK);
         const lp_status status = lp_partial_entropy(x, 20, 2000000000, &bound[0], &bound[1]);
         ck_assert(status == LP_OK || status == LP_ERR_ARG); /* a tail too large for its cap */
-        hash = hash_floats(hash, out, COUNT(out));
-        hash = hash_doubles(hash, (const double[]){mass.log_kept, mass.kept, mass.tail}, 3);
-        hash = hash_doubles(hash, mass.reserved, COUNT(mass.reserved));
-        hash = hash_floats(hash, pool, COUNT(pool));
-        hash = hash_floats(hash, prob, COUNT(prob));
-        hash = hash_doubles(hash, bound, COUNT(bound));
+        hash = hash_values(hash, out, COUNT(out), sizeof *out);
+        hash = hash_values(hash, (const double[]){mass.log_kept, mass.kept, mass.tail}, 3, sizeof(double));
+        hash = hash_values(hash, mass.reserved, COUNT(mass.reserved), sizeof *mass.reserved);
+        hash = hash_values(hash, pool, COUNT(pool), sizeof *pool);
+        hash = hash_values(hash, prob, COUNT(prob), sizeof *prob);
+        hash = hash_values(hash, bound, COUNT(bound), sizeof *bound);
     }
     return hash;
 }
