@@ -8,21 +8,25 @@
 #include "core/sparse.h"
 #include "core/top.h"
 
-/* how many elements of the block are above the level, or not below it */
-LP_INLINE uint64_t block_count(const block_groups *g, float level, int not_below)
+/* How many elements of the block are above the level, or not below it. Where it is known of a group that no lane holds two, which
+ * `there` says if it is not NULL, its lanes' maxima are all that it has. */
+LP_INLINE uint64_t block_count(const block_groups *g, const presence *there, float level, int not_below)
 {
     const vf l = v_set1(level);
+    const size_t step = (size_t)4 * LP_WIDTH < LP_LANES ? (size_t)4 * LP_WIDTH : LP_LANES;
     vu count[4];
     LP_UNROLL for (int c = 0; c < 4; c++)
     {
         count[c] = v_bits_zero();
     }
     for (int i = 0; i < g->count; i++) {
-        const float *x = g->at[i];
+        const int lone = there != NULL && (there->lone >> i & 1);
+        const float *x = lone ? there->max + i * LP_LANES : g->at[i];
+        const size_t n = lone ? LP_LANES : LP_GROUP;
         /* not flat: gcc would compare the whole group first and spill the results */
-        _Pragma("GCC unroll 1") for (size_t j = 0; j < LP_GROUP; j += (size_t)4 * LP_WIDTH)
+        _Pragma("GCC unroll 1") for (size_t j = 0; j < n; j += step)
         {
-            LP_UNROLL for (size_t c = 0; c < 4; c++)
+            LP_UNROLL for (size_t c = 0; c < step / LP_WIDTH; c++)
             {
                 vf a = v_load(x + j + c * LP_WIDTH);
                 count[c] = not_below ? v_count_ge(count[c], a, l) : v_count_gt(count[c], a, l);
@@ -32,13 +36,13 @@ LP_INLINE uint64_t block_count(const block_groups *g, float level, int not_below
     return (uint64_t)v_count_sum(count[0]) + v_count_sum(count[1]) + v_count_sum(count[2]) + v_count_sum(count[3]);
 }
 
-static void block_rank(scan *job, const block_groups *g)
+static void block_rank(scan *job, const block_groups *g, const presence *there)
 {
     if (job->rank & SCAN_ABOVE) {
-        job->above += block_count(g, job->token_logit, 0);
+        job->above += block_count(g, there, job->token_logit, 0);
     }
     if (job->rank & SCAN_NOT_BELOW) {
-        job->not_below += block_count(g, job->token_logit, 1);
+        job->not_below += block_count(g, there, job->token_logit, 1);
     }
 }
 
@@ -76,11 +80,12 @@ typedef struct scan_state {
     ahead_function *prepare;
     int is_prepared;
     float next_max;
+    int few; /* of a block's elements were above -inf, in the last one that had some */
 } scan_state;
 
 /* most blocks end here or in the first lines of the next function: nothing new in them */
 LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, vf peak,
-                         raw_sum *raw, size_t offset, size_t n, int32_t first)
+                         raw_sum *raw, size_t offset, size_t n, int32_t first, const presence *there)
 {
     bound_update(&st->max, job->row->max);
     if (peak_reaches(peak, st->max.e)) {
@@ -97,13 +102,13 @@ LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const
         candidates_refresh(&st->top);
     }
     if (job->rank && peak_reaches(peak, st->token.e)) {
-        block_rank(job, g);
+        block_rank(job, g, there);
     }
 }
 
 /* the same for a block whose maximum is known; sums is NULL where there are none in the units of the fast path */
 LP_INLINE void scan_known(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, const raw_sum *raw,
-                          size_t offset, size_t n, int32_t first)
+                          size_t offset, size_t n, int32_t first, const presence *there)
 {
     block_hold(job->row, &st->held, offset, n, first, raw);
     if (job->top != NULL && raw->m >= st->top.limit) {
@@ -114,7 +119,7 @@ LP_INLINE void scan_known(scan *job, scan_state *st, const block_groups *g, cons
         candidates_refresh(&st->top);
     }
     if (job->rank && raw->m >= job->token_logit) {
-        block_rank(job, g);
+        block_rank(job, g, there);
     }
 }
 
@@ -158,30 +163,35 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
     group_sums sums;
     raw_sum raw;
     vf peak = v_set1(0);
-    const int sparse = block_presence(&there, g, b->from);
-    if (sparse && there.count == 0) {
-        job->row->wide_hint = 1;
-        return;
+    /* Few elements go one by one into a list that is not full, whose limit rules no lane out; and where whole lanes would take longer,
+     * which depends on how many registers they fill, and on how few there are: as few, perhaps, as in the block before. */
+    enum { REGISTER = (int)LP_WIDTH == (int)LP_LANES ? 1 : (int)LP_WIDTH }; /* scalar has no registers of several */
+    const int picks_first =
+        job->top != NULL && (st->top.limit == -__builtin_inff() || st->few || (int)REGISTER < (entropy ? 16 : 8));
+    int fast = 0;
+    presence_begin(&there);
+    if (picks_first) {
+        block_presence(&there, g, b->from);
     }
-    /* into a list that is not full, or where a group's lanes fill many registers: whole lanes would take longer */
-    const int few = sparse && there.count <= PICKS / 2 && job->top != NULL &&
-                    (entropy || (int)LP_WIDTH < 16 || st->top.limit == -__builtin_inff());
-    int fast = there.count < n && !few;
+    if (!picks_first || !there.sparse || there.count > PICKS / 2) {
+        fast = block_absent(&there, g, b->from, picks_first, &raw, &sums, &peak, entropy);
+    }
+    st->few = there.sparse && there.count <= FEW;
     if (fast) {
-        float m = !entropy ? __builtin_nanf("") : sparse ? presence_max(&there, g->count) : block_max(g);
-        fast = block_absent(&there, g, b->from, m, &raw, &sums, &peak, entropy);
-        job->row->wide_hint |= (uint32_t)fast; /* the next block is likely to have some that are -inf, too */
-    }
-    if (fast && entropy) {
-        scan_known(job, st, g, &sums, &raw, offset, n, first);
-    } else if (fast) {
-        scan_open(job, st, g, &sums, peak, &raw, offset, n, first);
-    } else if (sparse && there.count <= PICKS) {
+        job->row->wide_hint = !there.sparse || there.count < n; /* the next block is likely to be such a one, too */
+        if (entropy) {
+            scan_known(job, st, g, &sums, &raw, offset, n, first, &there);
+        } else {
+            scan_open(job, st, g, &sums, peak, &raw, offset, n, first, &there);
+        }
+    } else if (there.sparse && there.count == 0) {
+        job->row->wide_hint = 1;
+    } else if (there.sparse && there.count <= PICKS) {
         picks p;
         pick_block(&p, &there, g);
         scan_picks(job, st, &p, offset, n, first);
     } else if (block_careful(job->row, g->at, g->count, &raw)) {
-        scan_known(job, st, g, NULL, &raw, offset, n, first);
+        scan_known(job, st, g, NULL, &raw, offset, n, first, NULL);
     }
 }
 
@@ -257,9 +267,9 @@ LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t off
     }
     if (fast) {
         if (entropy) {
-            scan_known(job, st, &g, &sums, &raw, offset, n, first);
+            scan_known(job, st, &g, &sums, &raw, offset, n, first, NULL);
         } else {
-            scan_open(job, st, &g, &sums, peak, &raw, offset, n, first);
+            scan_open(job, st, &g, &sums, peak, &raw, offset, n, first, NULL);
         }
     } else {
         (entropy ? scan_careful_entropy : scan_careful_sums)(job, st, b, &g, offset, n, first);
@@ -496,6 +506,7 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     const int prepares = other != NULL;
     st.prepare = prepares ? ahead_of(from) : NULL;
     st.is_prepared = 0;
+    st.few = 0;
     st.max.level = st.limit.level = st.token.level = __builtin_nanf("");
     held_init(&st.held);
     candidates_init(&st.top, job->top);

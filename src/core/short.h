@@ -135,7 +135,7 @@ static __attribute__((noinline)) void pick_short(scan *job, const source *from, 
         candidates_end(&c);
     }
     if (job->rank) {
-        block_rank(job, &g);
+        block_rank(job, &g, NULL);
     }
 }
 #endif

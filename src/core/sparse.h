@@ -14,6 +14,7 @@ typedef struct presence {
     uint64_t word[LP_BLOCK_SIZE / 64]; /* one bit an element */
     _Alignas(64) float max[LP_GROUPS * LP_LANES];
     size_t count;
+    int sparse;    /* if not, the first group alone was looked at */
     uint32_t lone; /* one bit a group no lane of which holds more than one, and none a NaN */
 } presence;
 
@@ -55,36 +56,49 @@ LP_INLINE void group_presence(presence *p, const float *x, origin from, int grou
     p->lone |= (uint32_t)(twice == 0 && shown == (any & UINT32_MAX)) << group;
 }
 
-/* Returns 0 where the first group shows that the block is no sparse one, and counts no further. */
-LP_INLINE int block_presence(presence *p, const block_groups *g, origin from)
+LP_INLINE void presence_begin(presence *p)
 {
     p->count = 0;
     p->lone = 0;
-    group_presence(p, g->at[0], from, 0);
-    if (p->count > DENSE && p->count < LP_GROUP) {
-        return 0;
-    }
-    for (int i = 1; i < g->count; i++) {
-        group_presence(p, g->at[i], origin_ahead(from, (size_t)i * LP_GROUP), i);
-    }
-    return 1;
+    p->sparse = 1;
 }
 
-/* group_fast where no lane holds two: of their maxima */
-LP_INLINE void group_lone(const float *x, float *s, float *q, vf m, vf *peak, vu *bits, int entropy)
+LP_INLINE int first_is_sparse(const presence *p)
+{
+    return p->count <= DENSE || p->count >= LP_GROUP;
+}
+
+LP_INLINE void block_presence(presence *p, const block_groups *g, origin from)
+{
+    group_presence(p, g->at[0], from, 0);
+    p->sparse = first_is_sparse(p);
+    for (int i = 1; p->sparse && i < g->count; i++) {
+        group_presence(p, g->at[i], origin_ahead(from, (size_t)i * LP_GROUP), i);
+    }
+}
+
+/* The sums of a group where no lane holds two: e^x of their maxima, */
+LP_INLINE void group_lone(const float *x, float *s, vf *peak, vu *bits)
+{
+    const vf absent = v_set1(-__builtin_inff()), zero = v_set1(0);
+    LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+    {
+        const vf a = v_load(x + c * LP_WIDTH);
+        vf t, e = v_where_ge(absent, a, zero, exp_narrow(v_where_ge(absent, a, zero, a), &t));
+        *bits = v_bits_or(*bits, t, t);
+        v_store(s + c * LP_WIDTH, e);
+        *peak = v_max(*peak, e);
+    }
+}
+
+/* and for the entropy, when the block's maximum is known */
+LP_INLINE void group_lone_entropy(const float *x, const float *s, float *q, vf m)
 {
     const vf absent = v_set1(-__builtin_inff()), zero = v_set1(0);
     LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
     {
         const vf a = v_load(x + c * LP_WIDTH), inside = v_where_ge(absent, a, zero, a);
-        vf t, e = v_where_ge(absent, a, zero, exp_narrow(inside, &t));
-        *bits = v_bits_or(*bits, t, t);
-        v_store(s + c * LP_WIDTH, e);
-        if (entropy) {
-            v_store(q + c * LP_WIDTH, v_mul(e, v_sub(inside, m)));
-        } else {
-            *peak = v_max(*peak, e);
-        }
+        v_store(q + c * LP_WIDTH, v_mul(v_load(s + c * LP_WIDTH), v_sub(inside, m)));
     }
 }
 
@@ -97,28 +111,50 @@ LP_INLINE float presence_max(const presence *p, int groups)
     return v_max_lanes(high) + 0.0F;
 }
 
-/* block_fast of a block some of whose elements are -inf */
-LP_INLINE int block_absent(const presence *p, const block_groups *g, origin start, float m, raw_sum *raw,
-                           group_sums *sums, vf *peak, int entropy)
+/* block_fast of a block some of whose elements are -inf. What a group holds is found, unless it is known, just before its sums are
+ * made: the row is read evenly, which one that comes from memory needs. */
+LP_INLINE int block_absent(presence *p, const block_groups *g, origin start, int known, raw_sum *raw, group_sums *sums,
+                           vf *peak, int entropy)
 {
     vu bits = v_bits_zero();
     vf magic = v_set1(EXP_MAGIC);
     LP_FINISH(magic);
+    float m = __builtin_nanf("");
     _Pragma("GCC unroll 1") for (int i = 0; i < g->count; i++)
     {
-        float *s = sums->s + i * LP_LANES, *q = sums->q + i * LP_LANES;
+        const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
+        float *s = sums->s + i * LP_LANES;
+        if (!known && p->sparse) {
+            group_presence(p, g->at[i], from, i);
+            p->sparse = i != 0 || first_is_sparse(p);
+        }
         if (p->lone >> i & 1) {
-            group_lone(p->max + i * LP_LANES, s, q, v_set1(m), peak, &bits, entropy);
-        } else {
+            group_lone(p->max + i * LP_LANES, s, peak, &bits);
+        } else if (!entropy) {
+            group_fast(g->at[i], DTYPE_F32, from, s, NULL, v_set1(m), magic, peak, &bits, 0, 1, NULL, 0, AHEAD_NOTHING);
+        } else if (!p->sparse) {
+            break; /* there are no more to be found */
+        }
+    }
+    if (entropy) {
+        m = p->sparse ? presence_max(p, g->count) : block_max(g);
+        _Pragma("GCC unroll 1") for (int i = 0; i < g->count; i++)
+        {
             const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
-            group_fast(g->at[i], DTYPE_F32, from, s, q, v_set1(m), magic, peak, &bits, entropy, 1, NULL, 0,
-                       AHEAD_NOTHING);
+            float *s = sums->s + i * LP_LANES, *q = sums->q + i * LP_LANES;
+            if (p->lone >> i & 1) {
+                group_lone_entropy(p->max + i * LP_LANES, s, q, v_set1(m));
+            } else {
+                group_fast(g->at[i], DTYPE_F32, from, s, q, v_set1(m), magic, peak, &bits, 1, 1, NULL, 0,
+                           AHEAD_NOTHING);
+            }
         }
     }
     return groups_add_up(sums, g->count, bits, m, raw, 0, entropy);
 }
 
-enum { PICKS = 64 };
+/* Picks of a block: at most; so few that they are quicker than lanes of which most are empty. */
+enum { PICKS = 64, FEW = 12 };
 
 /* the elements of a block that are there, in the order of their ids */
 typedef struct picks {
