@@ -256,6 +256,7 @@ static size_t comparisons(comparison *to, size_t v)
               cold_scan = {"cold scan", run_scan, v, .rows = COLD_ROWS, .cold = 1};
     const job lse = {"logsumexp", run_logsumexp, v, .rows = 1};
     const job score = {"score", run_score, v, .rows = 1, .k = 20};
+    const job cold_lse = {"cold logsumexp", run_logsumexp, v, .rows = COLD_ROWS, .cold = 1};
     const job cold = {"cold score", run_score, v, .rows = COLD_ROWS, .k = 20, .cold = 1};
     const job score0 = {"score, k = 0", run_score, v, .rows = 1};
     const job list0 = {"logsumexp", run_list, v, .rows = 1}, list20 = {"list, k = 20", run_list, v, .rows = 1, .k = 20};
@@ -267,7 +268,7 @@ static size_t comparisons(comparison *to, size_t v)
         {lse, scan},
         {score, scan},
         {{"log_softmax", run_log_softmax, v, .rows = 1}, scan},
-        {{"cold logsumexp", run_logsumexp, v, .rows = COLD_ROWS, .cold = 1}, cold_scan},
+        {cold_lse, cold_scan},
         {cold, cold_scan},
         {{"cold log_softmax", run_log_softmax, v, .rows = COLD_ROWS, .cold = 1}, cold_scan},
         {{"score, k = 1", run_score, v, .rows = 1, .k = 1}, score0},
@@ -280,6 +281,8 @@ static size_t comparisons(comparison *to, size_t v)
         {{"list, k = 100", run_list, v, .rows = 1, .k = 100}, list0},
         {{"list, k = 20, ascending", run_list, v, .rows = 1, .k = 20, .row = ROW_ASCENDING}, list20},
         {{"list, k = 20, 99% -inf", run_list, v, .rows = 1, .k = 20, .row = ROW_MASKED}, list20},
+        {{"cold logsumexp, 99% -inf", run_logsumexp, v, .rows = COLD_ROWS, .cold = 1, .row = ROW_MASKED}, cold_lse},
+        {{"cold score, 99% -inf", run_score, v, .rows = COLD_ROWS, .k = 20, .cold = 1, .row = ROW_MASKED}, cold},
         {{"logsumexp, V = 256", run_logsumexp, 256, .rows = SMALL_ROWS}, lse32000},
         {{"logsumexp, V = 1024", run_logsumexp, 1024, .rows = SMALL_ROWS / 4}, lse32000},
         {{"score, V = 256", run_score, 256, .rows = SMALL_ROWS, .k = 20}, score32000},
