@@ -8,28 +8,35 @@
 #include "core/sparse.h"
 #include "core/top.h"
 
+LP_INLINE vu v_count(vu counts, const float *x, vf level, int not_below)
+{
+    return not_below ? v_count_ge(counts, v_load(x), level) : v_count_gt(counts, v_load(x), level);
+}
+
 /* How many elements of the block are above the level, or not below it. Where it is known of a group that no lane holds two, which
  * `there` says if it is not NULL, its lanes' maxima are all that it has. */
 LP_INLINE uint64_t block_count(const block_groups *g, const presence *there, float level, int not_below)
 {
     const vf l = v_set1(level);
-    const size_t step = (size_t)4 * LP_WIDTH < LP_LANES ? (size_t)4 * LP_WIDTH : LP_LANES;
     vu count[4];
     LP_UNROLL for (int c = 0; c < 4; c++)
     {
         count[c] = v_bits_zero();
     }
     for (int i = 0; i < g->count; i++) {
-        const int lone = there != NULL && (there->lone >> i & 1);
-        const float *x = lone ? there->max + i * LP_LANES : g->at[i];
-        const size_t n = lone ? LP_LANES : LP_GROUP;
-        /* not flat: gcc would compare the whole group first and spill the results */
-        _Pragma("GCC unroll 1") for (size_t j = 0; j < n; j += step)
-        {
-            LP_UNROLL for (size_t c = 0; c < step / LP_WIDTH; c++)
+        if (there != NULL && (there->lone >> i & 1)) {
+            LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
             {
-                vf a = v_load(x + j + c * LP_WIDTH);
-                count[c] = not_below ? v_count_ge(count[c], a, l) : v_count_gt(count[c], a, l);
+                count[c % 4] = v_count(count[c % 4], there->max + i * LP_LANES + c * LP_WIDTH, l, not_below);
+            }
+            continue;
+        }
+        /* not flat: gcc would compare the whole group first and spill the results */
+        _Pragma("GCC unroll 1") for (size_t j = 0; j < LP_GROUP; j += (size_t)4 * LP_WIDTH)
+        {
+            LP_UNROLL for (size_t c = 0; c < 4; c++)
+            {
+                count[c] = v_count(count[c], g->at[i] + j + c * LP_WIDTH, l, not_below);
             }
         }
     }
