@@ -116,9 +116,9 @@ static void check_value(const place *at, worst *w, size_t index, double got, lon
         return;
     }
     const double error = fabs((double)((long double)got - want));
-    const double slack = DOUBLE_RELATIVE * fabs((double)want);
+    const double slack = (DOUBLE_RELATIVE + REFERENCE_ERROR) * fabs((double)want);
     worst_note(w, at, index, error - slack, got, (double)want);
-    if ((REFERENCE_IS_WIDER && !(error <= bound + slack)) || signbit(got)) {
+    if (!(error <= bound + slack) || signbit(got)) {
         fail_at(at, index, got, (double)want, what);
     }
 }

@@ -8,7 +8,7 @@
 #include "core/sparse.h"
 #include "core/top.h"
 
-LP_INLINE vu v_count(vu counts, const float *x, vf level, int not_below)
+LP_INLINE vu count_register(vu counts, const float *x, vf level, int not_below)
 {
     return not_below ? v_count_ge(counts, v_load(x), level) : v_count_gt(counts, v_load(x), level);
 }
@@ -27,7 +27,7 @@ LP_INLINE uint64_t block_count(const block_groups *g, const presence *there, flo
         if (there != NULL && (there->lone >> i & 1)) {
             LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
             {
-                count[c % 4] = v_count(count[c % 4], there->max + i * LP_LANES + c * LP_WIDTH, l, not_below);
+                count[c % 4] = count_register(count[c % 4], there->max + i * LP_LANES + c * LP_WIDTH, l, not_below);
             }
             continue;
         }
@@ -36,7 +36,7 @@ LP_INLINE uint64_t block_count(const block_groups *g, const presence *there, flo
         {
             LP_UNROLL for (size_t c = 0; c < 4; c++)
             {
-                count[c] = v_count(count[c], g->at[i] + j + c * LP_WIDTH, l, not_below);
+                count[c] = count_register(count[c], g->at[i] + j + c * LP_WIDTH, l, not_below);
             }
         }
     }
