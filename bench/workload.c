@@ -55,6 +55,14 @@ static void fill_bell(float *row, size_t n, uint64_t *state)
         row[random_bits(state) % n] = 14.0f;
 }
 
+static void fill_normal(float *row, size_t n, uint64_t *state)
+{
+    const float *pool = normal_pool();
+    size_t at = (size_t)(random_bits(state) % POOL);
+    for (size_t i = 0; i < n; i++)
+        row[i] = pool[(at + i) % POOL];
+}
+
 static void fill_zipf(float *row, size_t n, uint64_t *state)
 {
     for (size_t i = 0; i < n; i++)
@@ -92,6 +100,9 @@ void row_fill(float *row, size_t n, row_kind kind, uint64_t seed)
     case ROW_TIES:
         fill_ties(row, n, &state);
         break;
+    case ROW_NORMAL:
+        fill_normal(row, n, &state);
+        break;
     case ROW_ASCENDING:
         for (size_t i = 0; i < n; i++)
             row[i] = -12.0f + 24.0f * ((float)i / (float)n);
@@ -101,7 +112,7 @@ void row_fill(float *row, size_t n, row_kind kind, uint64_t seed)
 
 const char *row_kind_name(row_kind kind)
 {
-    static const char *const name[] = {"bell", "zipf", "masked", "ties", "ascending"};
+    static const char *const name[] = {"bell", "zipf", "masked", "ties", "normal", "ascending"};
     return name[kind];
 }
 

@@ -11,10 +11,11 @@ extern "C" {
 #endif
 
 typedef enum {
-    ROW_BELL,      /* one peak over a bell (sd 2.5): what a language model's row looks like */
-    ROW_ZIPF,      /* -1.1 * log(rank), ranks shuffled: a flat, long tail */
-    ROW_MASKED,    /* 1% bell, the rest -inf: a row under a grammar, written out */
-    ROW_TIES,      /* a bell rounded to eighths: every value is shared by many tokens */
+    ROW_BELL,   /* one peak over a bell (sd 2.5): what a language model's row looks like */
+    ROW_ZIPF,   /* -1.1 * log(rank), ranks shuffled: a flat, long tail */
+    ROW_MASKED, /* 1% bell, the rest -inf: a row under a grammar, written out */
+    ROW_TIES,   /* a bell rounded to eighths: every value is shared by many tokens */
+    ROW_NORMAL, /* standard normal, as tests draw them: so close together that lanes' sums say little of their elements */
     ROW_ASCENDING, /* strictly rising: every element enters the top-k */
 } row_kind;
 

@@ -13,7 +13,7 @@ typedef struct job {
     void (*run)(const lp_logits *in);
 } job;
 
-static float *dense, other[VOCAB], top[TOP], one[4];
+static float *dense, other[VOCAB], normal[VOCAB], top[TOP], one[4];
 static int32_t id[TOP], rank, token = 4711;
 static uint32_t *allowed;
 static void *stream;
@@ -61,6 +61,21 @@ static void run_masked(const lp_logits *in)
     run_score(&masked);
 }
 
+/* logits so close together that sums of lanes say little of their elements */
+static void run_topk_normal(const lp_logits *in)
+{
+    lp_logits close = *in;
+    close.data = normal;
+    run_topk(&close);
+}
+
+static void run_score_normal(const lp_logits *in)
+{
+    lp_logits close = *in;
+    close.data = normal;
+    run_score(&close);
+}
+
 static void run_stream(const lp_logits *in)
 {
     lp_row row;
@@ -83,12 +98,19 @@ static void run_compare(const lp_logits *in)
 }
 
 static const job JOBS[] = {
-    {"logsumexp/f32", LP_F32, run_logsumexp},  {"logsumexp/bf16", LP_BF16, run_logsumexp},
-    {"logsumexp/f16", LP_F16, run_logsumexp},  {"log_softmax/f32", LP_F32, run_log_softmax},
-    {"entropy/f32", LP_F32, run_entropy},      {"topk/f32", LP_F32, run_topk},
-    {"gather/f32", LP_F32, run_gather},        {"score/f32", LP_F32, run_score},
-    {"score_allow50/f32", LP_F32, run_masked}, {"stream/f32", LP_F32, run_stream},
+    {"logsumexp/f32", LP_F32, run_logsumexp},
+    {"logsumexp/bf16", LP_BF16, run_logsumexp},
+    {"logsumexp/f16", LP_F16, run_logsumexp},
+    {"log_softmax/f32", LP_F32, run_log_softmax},
+    {"entropy/f32", LP_F32, run_entropy},
+    {"topk/f32", LP_F32, run_topk},
+    {"gather/f32", LP_F32, run_gather},
+    {"score/f32", LP_F32, run_score},
+    {"score_allow50/f32", LP_F32, run_masked},
+    {"stream/f32", LP_F32, run_stream},
     {"kl/f32", LP_F32, run_compare},
+    {"topk_normal/f32", LP_F32, run_topk_normal},
+    {"score_normal/f32", LP_F32, run_score_normal},
 };
 
 /* The first call is not counted: it may resolve symbols and choose the kernels. */
@@ -110,6 +132,7 @@ int main(void)
     uint16_t *narrow[3] = {NULL, bench_alloc(VOCAB * 2), bench_alloc(VOCAB * 2)};
     row_fill(row, VOCAB, ROW_BELL, 1);
     row_fill(other, VOCAB, ROW_BELL, 2);
+    row_fill(normal, VOCAB, ROW_NORMAL, 4);
     row_narrow(narrow[LP_BF16], row, VOCAB, LP_BF16);
     row_narrow(narrow[LP_F16], row, VOCAB, LP_F16);
     dense = bench_alloc(VOCAB * sizeof *dense);

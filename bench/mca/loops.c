@@ -16,8 +16,8 @@ uint32_t loop_logsumexp(const float *x, size_t groups, float *sums)
     vu bits = v_bits_zero();
     for (size_t g = 0; g < groups; g++) {
         const float *at = x + g * LP_GROUP;
-        group_fast(at, DTYPE_F32, plain_origin(at), sums + g % LP_GROUPS * LP_LANES, NULL, peak, magic, &peak, &bits, 0,
-                   0, NULL, 0, AHEAD_NOTHING);
+        group_fast(at, DTYPE_F32, plain_origin(at), sums + g % LP_GROUPS * LP_LANES, NULL, NULL, peak, magic, &peak,
+                   &bits, 0, 0, NULL, 0, AHEAD_NOTHING);
     }
     return v_mask_ge(peak, v_set1(1)) + (uint32_t)v_bits_test(bits, NARROW_OUTSIDE);
 }
@@ -30,8 +30,8 @@ uint32_t loop_entropy(const float *x, size_t groups, float *sums, float max)
     for (size_t g = 0; g < groups; g++) {
         const float *at = x + g * LP_GROUP;
         float *s = sums + g % LP_GROUPS * LP_LANES;
-        group_fast(at, DTYPE_F32, plain_origin(at), s, s + LP_GROUPS * LP_LANES, m, magic, &peak, &bits, 1, 0, NULL, 0,
-                   AHEAD_NOTHING);
+        group_fast(at, DTYPE_F32, plain_origin(at), s, s + LP_GROUPS * LP_LANES, NULL, m, magic, &peak, &bits, 1, 0,
+                   NULL, 0, AHEAD_NOTHING);
     }
     return (uint32_t)v_bits_test(bits, NARROW_OUTSIDE);
 }

@@ -22,8 +22,15 @@ LP_INLINE vf v_load(const float *p)
  * loaded as a whole waits for the cache */
 LP_INLINE vf v_load_lane(const float *p)
 {
-    return _mm512_zextps256_ps512(_mm256_setr_ps(lane_at(p, 0), lane_at(p, 1), lane_at(p, 2), lane_at(p, 3),
-                                                 lane_at(p, 4), lane_at(p, 5), lane_at(p, 6), lane_at(p, 7)));
+    float x[8];
+    LP_UNROLL for (size_t i = 0; i < 8; i++)
+    {
+        x[i] = lane_at(p, i);
+#ifdef __clang__
+        __asm__("" : "+v"(x[i])); /* or it makes gathers of some of them, which take three times as long */
+#endif
+    }
+    return _mm512_zextps256_ps512(_mm256_setr_ps(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]));
 }
 LP_INLINE void v_store(float *p, vf x)
 {
@@ -171,6 +178,18 @@ LP_INLINE vf v_ids(int32_t first)
 {
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_set1_epi32(first), lane));
+}
+/* the ids of a lane's elements, of which the first is given, as the bits of floats */
+LP_INLINE vf v_lane_ids(int32_t first)
+{
+    const __m256i set = _mm256_setr_epi32(0, LP_LANES, 2 * LP_LANES, 3 * LP_LANES, 4 * LP_LANES, 5 * LP_LANES,
+                                          6 * LP_LANES, 7 * LP_LANES);
+    return _mm512_castsi512_ps(_mm512_castsi256_si512(_mm256_add_epi32(_mm256_set1_epi32(first), set)));
+}
+/* as many as a lane has */
+LP_INLINE void v_store_lane(float *p, vf x)
+{
+    _mm256_storeu_ps(p, _mm512_castps512_ps256(x));
 }
 #define LP_OWN_FIRST /* core/top.h */
 LP_INLINE __mmask16 first_lanes(size_t n)

@@ -116,14 +116,14 @@ LP_INLINE vf pairs_sum(const vf pair[4])
 /* Fast path of one group, all of whose 256 elements exist, or, with `absent`, may be -inf: these add exactly 0. `peak` keeps the
  * largest sum of a lane, which no element of the group exceeds: most blocks show by it that they hold no new maximum, without a
  * maximum being taken. Of the next block, elements from `there` on are prepared besides. */
-LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float *q, vf m, vf magic, vf *peak, vu *bits,
-                          int entropy, int absent, ahead *next, size_t there, int how)
+LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float *q, float *lanes, vf m, vf magic,
+                          vf *peak, vu *bits, int entropy, int absent, ahead *next, size_t there, int how)
 {
     const vf none = v_set1(-__builtin_inff()), zero = v_set1(0);
     const origin near = origin_ahead(from, LP_PREFETCH), far = {from.at + LP_PREFETCH_FAR, from.line};
     LP_UNROLL_COLUMNS for (int c = 0; c < LP_COLUMNS; c++)
     {
-        vf pair[4], pair_q[4];
+        vf pair[4], pair_q[4], high = none;
         LP_UNROLL for (int p = 0; p < 4; p++)
         {
             const size_t at = (size_t)(2 * p * LP_LANES + c * LP_WIDTH);
@@ -131,6 +131,10 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
             if (!entropy) {
                 LP_LOADED(x1[0]);
                 LP_LOADED(x1[1]);
+            }
+            if (lanes != NULL) {
+                const vf two = v_max(x1[0], x1[1]);
+                high = p == 0 ? two : v_max(high, two);
             }
             ahead_take(next, there + at, 0, how);
             ahead_take(next, there + at + LP_LANES, 1, how);
@@ -188,10 +192,13 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
         }
         vf sum = pairs_sum(pair);
         v_store(s + c * LP_WIDTH, sum);
+        if (lanes != NULL) {
+            v_store(lanes + c * LP_WIDTH, high);
+        }
         if (entropy) {
             v_store(q + c * LP_WIDTH, pairs_sum(pair_q));
         } else {
-            *peak = v_max(*peak, sum);
+            *peak = v_max(*peak, lanes != NULL ? high : sum);
         }
     }
 }
@@ -376,22 +383,39 @@ LP_INLINE void block_cut(block_groups *g, const float *x, size_t n)
     }
 }
 
-LP_INLINE float block_max(const block_groups *g)
+/* the largest of each lane's eight elements in a group, one column of them */
+LP_INLINE vf lane_max(const float *x)
 {
-    vf max[4];
-    LP_UNROLL for (int i = 0; i < 4; i++)
+    vf max = v_load(x);
+    LP_UNROLL for (int i = 1; i < LP_SETS; i++)
     {
-        max[i] = v_set1(-__builtin_inff());
+        max = v_max(max, v_load(x + i * LP_LANES));
     }
+    return max;
+}
+
+/* the block's largest element, and in `lanes`, if it is not NULL, that of each lane of its groups */
+LP_INLINE float block_maxima(const block_groups *g, float *lanes)
+{
+    enum { TURNS = LP_COLUMNS > 1 ? 2 : 1 };
+    vf max[2];
+    max[0] = max[1] = v_set1(-__builtin_inff());
     for (int i = 0; i < g->count; i++) {
-        for (size_t j = 0; j < LP_GROUP; j += (size_t)4 * LP_WIDTH) {
-            LP_UNROLL for (size_t c = 0; c < 4; c++)
-            {
-                max[c] = v_max(max[c], v_load(g->at[i] + j + c * LP_WIDTH));
+        LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+        {
+            const vf lane = lane_max(g->at[i] + c * LP_WIDTH);
+            if (lanes != NULL) {
+                v_store(lanes + i * LP_LANES + c * LP_WIDTH, lane);
             }
+            max[c % TURNS] = v_max(max[c % TURNS], lane);
         }
     }
-    return v_max_lanes(v_max(v_max(max[0], max[1]), v_max(max[2], max[3]))) + 0.0F;
+    return v_max_lanes(v_max(max[0], max[1])) + 0.0F;
+}
+
+LP_INLINE float block_max(const block_groups *g)
+{
+    return block_maxima(g, NULL);
 }
 
 /* a block's sums from those of its groups; 0 where the bits or the sum show that the fast path did not hold */
@@ -410,8 +434,8 @@ LP_INLINE int groups_add_up(group_sums *sums, int groups, vu bits, float m, raw_
 
 /* The fast path: 0 where the block's content rules it out. m is the block's maximum for the entropy; without it the maximum
  * is left open (NaN), and `peak` bounds e^x of every element instead. The next block is prepared whatever becomes of this one. */
-LP_INLINE int block_fast(const block_groups *g, origin start, float m, raw_sum *raw, group_sums *sums, vf *peak,
-                         int full, int entropy, ahead *next, int how)
+LP_INLINE int block_fast(const block_groups *g, origin start, float m, raw_sum *raw, group_sums *sums, float *lanes,
+                         vf *peak, int full, int entropy, ahead *next, int how)
 {
     vu bits = v_bits_zero();
     vf magic = v_set1(EXP_MAGIC);
@@ -420,8 +444,8 @@ LP_INLINE int block_fast(const block_groups *g, origin start, float m, raw_sum *
     for (int i = 0; i < groups; i++) {
         const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
         float *s = sums->s + i * LP_LANES, *q = sums->q + i * LP_LANES;
-        group_fast(g->at[i], DTYPE_F32, from, s, q, v_set1(m), magic, peak, &bits, entropy, 0, next,
-                   (size_t)i * LP_GROUP, how);
+        group_fast(g->at[i], DTYPE_F32, from, s, q, lanes != NULL ? lanes + i * LP_LANES : NULL, v_set1(m), magic, peak,
+                   &bits, entropy, 0, next, (size_t)i * LP_GROUP, how);
     }
     if (!full && groups < g->count) {
         float *s = sums->s + groups * LP_LANES, *q = sums->q + groups * LP_LANES;
@@ -532,6 +556,11 @@ LP_INLINE float level_bound(float level)
 LP_INLINE int peak_reaches(vf peak, float bound)
 {
     return v_mask_ge(peak, v_set1(bound)) != 0;
+}
+
+LP_INLINE int peak_exceeds(vf peak, float bound)
+{
+    return v_mask_gt(peak, v_set1(bound)) != 0;
 }
 
 /* The block that became the held one during a scan. Where its maximum lies and what is left without it is needed only of

@@ -58,7 +58,7 @@ LP_INLINE float half_max(const uint16_t *x, int dtype)
 }
 
 /* block_fast of a whole block */
-LP_INLINE int half_fast(const uint16_t *x, int dtype, raw_sum *raw, group_sums *sums, vf *peak)
+LP_INLINE int half_fast(const uint16_t *x, int dtype, raw_sum *raw, group_sums *sums, float *maxima, vf *peak)
 {
     const float open = __builtin_nanf(""); /* the maximum, as in block_fast */
     const origin start = {(const unsigned char *)x, 16 * sizeof *x};
@@ -68,8 +68,8 @@ LP_INLINE int half_fast(const uint16_t *x, int dtype, raw_sum *raw, group_sums *
     for (int i = 0; i < LP_GROUPS; i++) {
         const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
         float *s = sums->s + i * LP_LANES;
-        group_fast(x + i * LP_GROUP, dtype, from, s, NULL, v_set1(open), magic, peak, &bits, 0, 0, NULL, 0,
-                   AHEAD_NOTHING);
+        group_fast(x + i * LP_GROUP, dtype, from, s, NULL, maxima != NULL ? maxima + i * LP_LANES : NULL, v_set1(open),
+                   magic, peak, &bits, 0, 0, NULL, 0, AHEAD_NOTHING);
     }
     return groups_add_up(sums, LP_GROUPS, bits, open, raw, 1, 0);
 }

@@ -90,38 +90,50 @@ typedef struct scan_state {
     int few; /* of a block's elements were above -inf, in the last one that had some */
 } scan_state;
 
-/* most blocks end here or in the first lines of the next function: nothing new in them */
-LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, vf peak,
-                         raw_sum *raw, size_t offset, size_t n, int32_t first, const presence *there)
+/* whether `peak`, which is of elements where they are known, and of sums of e^x otherwise, lets an element reach the level */
+LP_INLINE int level_reached(bound *b, float level, vf peak, int known)
 {
-    bound_update(&st->max, job->row->max);
-    if (peak_reaches(peak, st->max.e)) {
-        raw->m = block_max(g);
+    if (!known) {
+        bound_update(b, level);
+    }
+    return peak_reaches(peak, known ? level : b->e);
+}
+
+/* most blocks end here or in the first lines of the next function: nothing new in them */
+LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, const float *maxima,
+                         vf peak, raw_sum *raw, size_t offset, size_t n, int32_t first, const presence *there)
+{
+    const int known = maxima != NULL;
+    if (level_reached(&st->max, job->row->max, peak, known)) {
+        raw->m = known ? v_max_lanes(peak) + 0.0F : block_max(g);
         block_hold(job->row, &st->held, offset, n, first, raw);
     } else {
         block_wait(job->row, &st->held, raw);
     }
     if (job->top != NULL) {
-        bound_update(&st->limit, st->top.limit);
-        if (peak_reaches(peak, st->limit.e) && !top_of_lanes(&st->top, g, sums, st->limit.e, first)) {
-            top_of_block(&st->top, g, first);
+        const int some = known ? peak_exceeds(peak, entry_bound(&st->top, first))
+                               : level_reached(&st->limit, st->top.limit, peak, 0);
+        if (some && !top_of_lanes(&st->top, g, sums, maxima, st->limit.e, first)) {
+            top_of_block(&st->top, g, maxima, first);
         }
         candidates_refresh(&st->top);
     }
-    if (job->rank && peak_reaches(peak, st->token.e)) {
+    if (job->rank && level_reached(&st->token, job->token_logit, peak, known)) {
         block_rank(job, g, there);
     }
 }
 
 /* the same for a block whose maximum is known; sums is NULL where there are none in the units of the fast path */
-LP_INLINE void scan_known(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, const raw_sum *raw,
-                          size_t offset, size_t n, int32_t first, const presence *there)
+LP_INLINE void scan_known(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, const float *maxima,
+                          const raw_sum *raw, size_t offset, size_t n, int32_t first, const presence *there)
 {
     block_hold(job->row, &st->held, offset, n, first, raw);
     if (job->top != NULL && raw->m >= st->top.limit) {
-        bound_update(&st->limit, st->top.limit);
-        if (sums == NULL || !top_of_lanes(&st->top, g, sums, st->limit.e, first)) {
-            top_of_block(&st->top, g, first);
+        if (maxima == NULL) {
+            bound_update(&st->limit, st->top.limit);
+        }
+        if (sums == NULL || !top_of_lanes(&st->top, g, sums, maxima, st->limit.e, first)) {
+            top_of_block(&st->top, g, maxima, first);
         }
         candidates_refresh(&st->top);
     }
@@ -187,9 +199,9 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
     if (fast) {
         job->row->wide_hint = !there.sparse || there.count < n; /* the next block is likely to be such a one, too */
         if (entropy) {
-            scan_known(job, st, g, &sums, &raw, offset, n, first, &there);
+            scan_known(job, st, g, &sums, NULL, &raw, offset, n, first, &there);
         } else {
-            scan_open(job, st, g, &sums, peak, &raw, offset, n, first, &there);
+            scan_open(job, st, g, &sums, NULL, peak, &raw, offset, n, first, &there);
         }
     } else if (there.sparse && there.count == 0) {
         job->row->wide_hint = 1;
@@ -198,7 +210,7 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
         pick_block(&p, &there, g);
         scan_picks(job, st, &p, offset, n, first);
     } else if (block_careful(job->row, g->at, g->count, &raw)) {
-        scan_known(job, st, g, NULL, &raw, offset, n, first, NULL);
+        scan_known(job, st, g, NULL, NULL, &raw, offset, n, first, NULL);
     }
 }
 
@@ -221,7 +233,7 @@ LP_INLINE int ahead_form(const block_groups *g, origin from, float m, raw_sum *r
                          ahead *next, int how)
 {
     ahead registers = *next;
-    const int fast = block_fast(g, from, m, raw, sums, peak, 1, 1, &registers, how);
+    const int fast = block_fast(g, from, m, raw, sums, NULL, peak, 1, 1, &registers, how);
     *next = registers;
     return fast;
 }
@@ -254,29 +266,37 @@ static ahead_function *ahead_of(const source *from)
 }
 
 LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t offset, size_t n, int32_t first,
-                          int full_size, int entropy, int prepares)
+                          int full_size, int entropy, int list, int prepares)
 {
     block_groups g;
     group_sums sums;
+    _Alignas(64) float maxima[LP_GROUPS * LP_LANES];
     raw_sum raw;
-    vf peak = v_set1(0);
+    /* Each lane's largest element beside its sum costs an operation a register, and registers, which only some ISAs have. The
+     * entropy reads the block for its maximum anyway. */
+    const int exact = list && (LP_LOOKS_AHEAD || st->top.crowded > 0);
+    const float *known = exact || (entropy && job->top != NULL && !b->known) ? maxima : NULL;
+    vf peak = v_set1(exact ? -__builtin_inff() : 0);
     int fast = !job->row->wide_hint;
     block_cut(&g, b->x, n);
     if (fast) {
-        float m = !entropy ? __builtin_nanf("") : b->known ? b->max : block_max(&g);
+        const float m = !entropy ? __builtin_nanf("") : b->known ? b->max : block_maxima(&g, maxima);
         if (full_size && prepares && st->next.from != NULL) {
             fast = st->prepare(&g, b->from, m, &raw, &sums, &peak, &st->next);
             st->is_prepared = 1;
             st->next_max = ahead_max(&st->next);
+        } else if (exact) {
+            fast = block_fast(&g, b->from, m, &raw, &sums, maxima, &peak, full_size, entropy, NULL, AHEAD_NOTHING);
+            st->top.crowded--;
         } else {
-            fast = block_fast(&g, b->from, m, &raw, &sums, &peak, full_size, entropy, NULL, AHEAD_NOTHING);
+            fast = block_fast(&g, b->from, m, &raw, &sums, NULL, &peak, full_size, entropy, NULL, AHEAD_NOTHING);
         }
     }
     if (fast) {
         if (entropy) {
-            scan_known(job, st, &g, &sums, &raw, offset, n, first, NULL);
+            scan_known(job, st, &g, &sums, known, &raw, offset, n, first, NULL);
         } else {
-            scan_open(job, st, &g, &sums, peak, &raw, offset, n, first, NULL);
+            scan_open(job, st, &g, &sums, known, peak, &raw, offset, n, first, NULL);
         }
     } else {
         (entropy ? scan_careful_entropy : scan_careful_sums)(job, st, b, &g, offset, n, first);
@@ -292,9 +312,9 @@ static __attribute__((noinline)) void scan_last(scan *job, scan_state *st, const
                                                 int32_t first)
 {
     if (job->row->flags & ROW_ENTROPY) {
-        scan_block(job, st, b, offset, n, first, 0, 1, 0);
+        scan_block(job, st, b, offset, n, first, 0, 1, 0, 0);
     } else {
-        scan_block(job, st, b, offset, n, first, 0, 0, 0);
+        scan_block(job, st, b, offset, n, first, 0, 0, 0, 0);
     }
 }
 
@@ -334,34 +354,36 @@ LP_INLINE placed block_prepared(const scan_state *st, const source *from, size_t
 #ifdef LP_HALVES
 /* What a list may take from a block of 16-bit logits, whose sums are known: of groups that have lanes to be looked at, or of all,
  * widened for that. */
-static __attribute__((noinline)) void half_list(scan_state *st, const source *block, float *buffer,
-                                                const group_sums *sums, int32_t first)
+static __attribute__((noinline)) void half_list(scan_state *st, const source *block, float *buffer, float *maxima,
+                                                int32_t first)
 {
     block_groups g;
+    const float above = entry_bound(&st->top, first);
     block_cut(&g, buffer, LP_BLOCK_SIZE);
     for (int i = 0; i < LP_GROUPS; i++) {
-        if (set_mask(sums->s + i * LP_LANES, st->limit.e, 0) != 0) {
+        if (set_mask(maxima + i * LP_LANES, above, 1) != 0) {
             const source group = source_at(block, (size_t)i * LP_GROUP);
             prepare_whole(buffer + i * LP_GROUP, &group, LP_SETS);
         }
     }
-    if (!top_of_lanes(&st->top, &g, sums, st->limit.e, first)) {
+    if (!top_of_lanes(&st->top, &g, NULL, maxima, 0, first)) {
         prepare_whole(buffer, block, LP_BLOCK_SIZE / LP_LANES);
-        top_of_block(&st->top, &g, first);
+        top_of_block(&st->top, &g, maxima, first);
     }
     candidates_refresh(&st->top);
 }
 
 /* scan_block for a whole block of 16-bit logits as they lie: from has nothing that is applied to them */
 LP_INLINE void scan_half(scan *job, scan_state *st, const source *from, float *buffer, size_t offset, int32_t first,
-                         int dtype)
+                         int list, int dtype)
 {
     const source block = source_at(from, offset);
     const uint16_t *x = (const uint16_t *)(const void *)block.data;
     group_sums sums;
+    _Alignas(64) float maxima[LP_GROUPS * LP_LANES];
     raw_sum raw;
-    vf peak = v_set1(0);
-    if (job->row->wide_hint || !half_fast(x, dtype, &raw, &sums, &peak)) {
+    vf peak = v_set1(list ? -__builtin_inff() : 0);
+    if (job->row->wide_hint || !half_fast(x, dtype, &raw, &sums, list ? maxima : NULL, &peak)) {
         block_groups g;
         const placed b = {buffer, {block.data, 16 * sizeof *x}, 0, 0};
         prepare_whole(buffer, &block, LP_BLOCK_SIZE / LP_LANES);
@@ -369,20 +391,16 @@ LP_INLINE void scan_half(scan *job, scan_state *st, const source *from, float *b
         scan_careful_sums(job, st, &b, &g, offset, LP_BLOCK_SIZE, first);
         return;
     }
-    bound_update(&st->max, job->row->max);
-    if (peak_reaches(peak, st->max.e)) {
-        raw.m = half_max(x, dtype);
+    if (level_reached(&st->max, job->row->max, peak, list)) {
+        raw.m = list ? v_max_lanes(peak) + 0.0F : half_max(x, dtype);
         block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw);
     } else {
         block_wait(job->row, &st->held, &raw);
     }
-    if (job->top != NULL) {
-        bound_update(&st->limit, st->top.limit);
-        if (peak_reaches(peak, st->limit.e)) {
-            half_list(st, &block, buffer, &sums, first);
-        }
+    if (list && peak_exceeds(peak, entry_bound(&st->top, first))) {
+        half_list(st, &block, buffer, maxima, first);
     }
-    if (job->rank && peak_reaches(peak, st->token.e)) {
+    if (job->rank && level_reached(&st->token, job->token_logit, peak, list)) {
         half_rank(job, x, dtype);
     }
 }
@@ -391,13 +409,21 @@ LP_INLINE void scan_half(scan *job, scan_state *st, const source *from, float *b
 static __attribute__((noinline)) void scan_bf16(scan *job, scan_state *st, const source *from, float *buffer,
                                                 size_t offset, int32_t first)
 {
-    scan_half(job, st, from, buffer, offset, first, DTYPE_BF16);
+    if (job->top != NULL) {
+        scan_half(job, st, from, buffer, offset, first, 1, DTYPE_BF16);
+    } else {
+        scan_half(job, st, from, buffer, offset, first, 0, DTYPE_BF16);
+    }
 }
 
 static __attribute__((noinline)) void scan_f16(scan *job, scan_state *st, const source *from, float *buffer,
                                                size_t offset, int32_t first)
 {
-    scan_half(job, st, from, buffer, offset, first, DTYPE_F16);
+    if (job->top != NULL) {
+        scan_half(job, st, from, buffer, offset, first, 1, DTYPE_F16);
+    } else {
+        scan_half(job, st, from, buffer, offset, first, 0, DTYPE_F16);
+    }
 }
 #endif
 
@@ -506,7 +532,8 @@ LP_INLINE void ahead_begin(scan_state *st, const source *from, size_t offset, si
 }
 
 /* other: the second buffer of a scan that prepares blocks ahead; NULL for others */
-LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy, int plain, float *other)
+LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy, int list, int plain,
+                           float *other)
 {
     _Alignas(64) float first_buffer[LP_BLOCK_SIZE], *buffer = first_buffer;
     scan_state st;
@@ -541,7 +568,7 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
             if (prepares) {
                 ahead_begin(&st, part, i + LP_BLOCK_SIZE, n, other);
             }
-            scan_block(job, &st, &b, i, LP_BLOCK_SIZE, id, 1, entropy, prepares);
+            scan_block(job, &st, &b, i, LP_BLOCK_SIZE, id, 1, entropy, list, prepares);
         }
     }
     if (i < n) {
@@ -563,30 +590,35 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
 /* functions of their own, so that a call has the stack of one */
 static __attribute__((noinline)) void scan_sums(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 0, 1, NULL);
+    scan_blocks(job, from, n, first, 0, 0, 1, NULL);
+}
+
+static __attribute__((noinline)) void scan_sums_list(scan *job, const source *from, size_t n, int32_t first)
+{
+    scan_blocks(job, from, n, first, 0, 1, 1, NULL);
 }
 
 static __attribute__((noinline)) void scan_sums_entropy(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 1, 1, NULL);
+    scan_blocks(job, from, n, first, 1, 0, 1, NULL);
 }
 
 static __attribute__((noinline)) void scan_prepared(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 0, 0, NULL);
+    scan_blocks(job, from, n, first, 0, 0, 0, NULL);
 }
 
 static __attribute__((noinline)) void scan_prepared_entropy(scan *job, const source *from, size_t n, int32_t first)
 {
     _Alignas(64) float other[LP_LOOKS_AHEAD ? LP_BLOCK_SIZE : 1];
-    scan_blocks(job, from, n, first, 1, 0, LP_LOOKS_AHEAD ? other : NULL);
+    scan_blocks(job, from, n, first, 1, 0, 0, LP_LOOKS_AHEAD ? other : NULL);
 }
 
 static void scan_row(scan *job, const source *from, size_t n, int32_t first)
 {
     int entropy = (job->row->flags & ROW_ENTROPY) != 0;
     if (from->plain) {
-        (entropy ? scan_sums_entropy : scan_sums)(job, from, n, first);
+        (entropy ? scan_sums_entropy : job->top != NULL ? scan_sums_list : scan_sums)(job, from, n, first);
     } else {
         (entropy ? scan_prepared_entropy : scan_prepared)(job, from, n, first);
     }

@@ -21,7 +21,7 @@ LP_INLINE int short_sums(short_row *r, const source *from, size_t n, int entropy
     vf peak = v_set1(0);
     block_cut(&r->groups, (const float *)(const void *)from->data, n);
     const float m = block_max(&r->groups);
-    return block_fast(&r->groups, here, m, &r->raw, &sums, &peak, 0, entropy, NULL, AHEAD_NOTHING);
+    return block_fast(&r->groups, here, m, &r->raw, &sums, NULL, &peak, 0, entropy, NULL, AHEAD_NOTHING);
 }
 
 /* block_rest of each fast row: their lanes side by side, an exponential for two rows or more and a sum for all */
@@ -131,7 +131,7 @@ static __attribute__((noinline)) void pick_short(scan *job, const source *from, 
     if (job->top != NULL) {
         candidates c;
         candidates_init(&c, job->top);
-        top_of_block(&c, &g, 0);
+        top_of_block(&c, &g, NULL, 0);
         candidates_end(&c);
     }
     if (job->rank) {

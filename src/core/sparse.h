@@ -131,7 +131,8 @@ LP_INLINE int block_absent(presence *p, const block_groups *g, origin start, int
         if (p->lone >> i & 1) {
             group_lone(p->max + i * LP_LANES, s, peak, &bits);
         } else if (!entropy) {
-            group_fast(g->at[i], DTYPE_F32, from, s, NULL, v_set1(m), magic, peak, &bits, 0, 1, NULL, 0, AHEAD_NOTHING);
+            group_fast(g->at[i], DTYPE_F32, from, s, NULL, NULL, v_set1(m), magic, peak, &bits, 0, 1, NULL, 0,
+                       AHEAD_NOTHING);
         } else if (!p->sparse) {
             break; /* there are no more to be found */
         }
@@ -145,7 +146,7 @@ LP_INLINE int block_absent(presence *p, const block_groups *g, origin start, int
             if (p->lone >> i & 1) {
                 group_lone_entropy(p->max + i * LP_LANES, s, q, v_set1(m));
             } else {
-                group_fast(g->at[i], DTYPE_F32, from, s, q, v_set1(m), magic, peak, &bits, 1, 1, NULL, 0,
+                group_fast(g->at[i], DTYPE_F32, from, s, q, NULL, v_set1(m), magic, peak, &bits, 1, 1, NULL, 0,
                            AHEAD_NOTHING);
             }
         }

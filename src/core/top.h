@@ -3,6 +3,7 @@
 #ifndef LP_CORE_TOP_H
 #define LP_CORE_TOP_H
 #include "core/block.h"
+#include "core/reach.h"
 #include "topk.h"
 
 enum {
@@ -18,6 +19,7 @@ enum {
 typedef struct candidates {
     topk *list;
     size_t n;
+    int crowded;      /* of how many blocks the sums of lanes are not expected to say which have candidates */
     float limit;      /* what a candidate must exceed */
     int32_t limit_id; /* ... or equal, with a lower id */
     union {
@@ -33,6 +35,7 @@ static void candidates_init(candidates *c, topk *list)
 {
     c->list = list;
     c->n = 0;
+    c->crowded = 0;
     if (list != NULL) {
         c->limit = list->limit;
         c->limit_id = list->limit_id;
@@ -75,16 +78,13 @@ LP_INLINE void count_reach(const float *x, size_t n, const float limit[3], size_
 }
 
 /* Of n floats, none of them NaN, the k-th largest or a little less: at least k and, where there are not many ties, few more
- * reach it. Not below `least`, which the caller knows at least k to reach, or to be of no use. x is readable, and may be
- * overwritten with -inf, up to a multiple of 32. */
-static float select_bound(float *x, size_t n, size_t k, float least)
+ * reach it. Not below `least`, which the caller knows at least k to reach, or to be of no use. Up to a multiple of 32, -inf
+ * follows. */
+static float select_bound(const float *x, size_t n, size_t k, float least)
 {
     const float inf = __builtin_inff();
     size_t end = (n + LP_LANES - 1) / LP_LANES * LP_LANES, reach[3];
     vf max = v_set1(-inf), min = v_set1(inf);
-    for (size_t i = n; i < end; i++) {
-        x[i] = -inf;
-    }
     for (size_t i = 0; i < end; i += LP_WIDTH) {
         vf a = v_load(x + i);
         max = v_max(max, a);
@@ -155,6 +155,9 @@ LP_INLINE void candidates_keep(candidates *c, float bound)
 /* Drops what k others exceed, and raises the limit. All candidates so far are of blocks before the next one's. */
 static __attribute__((noinline)) void candidates_select(candidates *c)
 {
+    for (size_t i = c->n; i % LP_LANES != 0; i++) {
+        c->x[i] = -__builtin_inff();
+    }
     float bound = select_bound(c->x, c->n, c->list->k, c->limit);
     candidates_keep(c, bound);
     if (bound > c->limit) {
@@ -391,7 +394,7 @@ static void candidates_end(candidates *c)
 LP_INLINE void candidates_refresh(candidates *c)
 {
     size_t k = c->list->k;
-    if (k <= TOP_SELECT && c->n > 2 * k + 24) {
+    if (k <= TOP_SELECT && c->n > k + k / 2 + 32) {
         candidates_select(c);
     }
 }
@@ -414,7 +417,7 @@ LP_INLINE void candidates_add(candidates *c, float x, int32_t id)
 }
 
 #ifdef LP_OWN_COMPRESS
-enum { TAKE_SPARSE = 5 }; /* up to so many of 64 are taken one by one */
+enum { TAKE_SPARSE = 3 }; /* up to so many of 64 are taken one by one */
 #endif
 
 /* those of 64 elements that the bits of a mask name; the first of them has the id `first` */
@@ -446,32 +449,37 @@ LP_INLINE void candidates_take(candidates *c, const float *x, uint64_t mask, int
 }
 
 /* The k-th largest of the maxima of eight elements each: at least k elements of the block reach it. */
-static float block_bound(const block_groups *g, size_t k, float limit)
+static float block_bound(const block_groups *g, const float *maxima, size_t k, float limit)
 {
-    _Alignas(64) float maxima[LP_GROUPS * LP_LANES];
+    _Alignas(64) float own[LP_GROUPS * LP_LANES];
     size_t n = (size_t)g->count * LP_LANES;
     if (k > n) {
         return -__builtin_inff();
     }
-    for (int i = 0; i < g->count; i++) {
-        LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
-        {
-            const float *at = g->at[i] + c * LP_WIDTH;
-            vf max = v_load(at);
-            for (int j = 1; j < LP_SETS; j++) {
-                max = v_max(max, v_load(at + j * LP_LANES));
-            }
-            v_store(maxima + i * LP_LANES + c * LP_WIDTH, max);
-        }
+    if (maxima == NULL) {
+        block_maxima(g, own);
     }
-    return select_bound(maxima, n, k, limit);
+    return select_bound(maxima != NULL ? maxima : own, n, k, limit);
+}
+
+/* x > the result means x >= limit: the next float below, for a limit that is not -inf */
+static inline float next_below(float limit)
+{
+    int32_t bits = (int32_t)float_bits(limit + 0.0F);
+    return bits_float((uint32_t)(bits == 0 ? INT32_MIN + 1 : bits - 1 + 2 * (bits < 0)));
+}
+
+/* what an element of a block that begins at the id `first` must exceed to be a candidate */
+LP_INLINE float entry_bound(const candidates *c, int32_t first)
+{
+    return first > c->limit_id || c->limit == -__builtin_inff() ? c->limit : next_below(c->limit);
 }
 
 /* every element of the block against the limit, raised first to what k of its own elements reach */
-static void top_of_block(candidates *c, const block_groups *g, int32_t first)
+static void top_of_block(candidates *c, const block_groups *g, const float *maxima, int32_t first)
 {
     size_t k = c->list->k;
-    float limit = c->limit, bound = k <= TOP_SELECT ? block_bound(g, k, limit) : -__builtin_inff();
+    float limit = c->limit, bound = k <= TOP_SELECT ? block_bound(g, maxima, k, limit) : -__builtin_inff();
     int strict = first > c->limit_id || limit == -__builtin_inff();
     if (bound > limit) {
         limit = bound;
@@ -490,75 +498,97 @@ static void top_of_block(candidates *c, const block_groups *g, int32_t first)
     }
 }
 
-/* x > the result means x >= limit: the next float below, for a limit that is not -inf */
-static inline float next_below(float limit)
+enum {
+    LANES_MOST = 96, /* of a block are looked at one by one */
+    LANES_FEW = 12,  /* are, though the sums of their elements are all that is known */
+    CROWDED = 16     /* blocks for which their maxima are taken, where that is not so */
+};
+
+/* the id of a lane's first element */
+LP_INLINE int32_t lane_id(int32_t first, size_t lane)
 {
-    int32_t bits = (int32_t)float_bits(limit + 0.0F);
-    return bits_float((uint32_t)(bits == 0 ? INT32_MIN + 1 : bits - 1 + 2 * (bits < 0)));
+    return first + (int32_t)(lane / LP_LANES * LP_GROUP + lane % LP_LANES);
 }
 
-/* All ones for 0, else 0. What is chosen by it costs no branch, which compilers would make of a condition, and which could not
- * be predicted. */
-LP_INLINE uint64_t zero_mask(uint64_t x)
+LP_INLINE const float *lane_place(const block_groups *g, size_t lane)
 {
-    uint64_t mask = -(uint64_t)(x == 0);
-    __asm__("" : "+r"(mask));
-    return mask;
+    return g->at[lane / LP_LANES] + lane % LP_LANES;
 }
 
-/* Only the lanes of a group whose sum of e^x reaches that of the limit: their eight elements each. Returns 0 where too many
- * do for that to be quicker, as all do in a row's first block. Which lanes these are, and which of their elements are
- * candidates, cannot be predicted: branches that depend on it are taken once for several lanes. */
-static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *sums, float limit_e, int32_t first)
+#ifdef LP_OWN_COMPRESS
+/* the elements of n lanes that are above the bound */
+LP_INLINE void candidates_of_lanes(candidates *c, const block_groups *g, const lane_words *w, size_t n, float above,
+                                   int32_t first)
 {
-    enum { MOST = 96, PAIRS = LP_GROUPS / 2, AT_ONCE = 64 / LP_SETS };
-    uint64_t pair[PAIRS + 2]; /* of groups, one bit a lane: those that have any */
-    size_t at_pair[PAIRS + 2], pairs = 0, count = 0;
-    if (c->limit == -__builtin_inff()) {
-        return 0;
+    const vf bound = v_set1(above);
+    lane_walk walk = walk_begin(w);
+    size_t end = c->n;
+    for (size_t i = 0; i < n; i++) {
+        const size_t lane = walk_next(&walk, w);
+        const vf x = v_load_lane(lane_place(g, lane));
+        const uint32_t mask = v_mask_gt(x, bound) & ((1U << LP_SETS) - 1);
+        v_store_lane(c->x + end, v_compress(x, mask));
+        v_store_lane((float *)(void *)(c->id + end), v_compress(v_lane_ids(lane_id(first, lane)), mask));
+        end += (size_t)__builtin_popcount(mask);
     }
-    for (int i = 0; i < g->count; i += 2) {
-        const float *s = sums->s + i * LP_LANES;
-        uint64_t lanes = set_mask(s, limit_e, 0);
-        lanes |= i + 1 < g->count ? (uint64_t)set_mask(s + LP_LANES, limit_e, 0) << LP_LANES : 0;
-        pair[pairs] = lanes;
-        at_pair[pairs] = (size_t)i;
-        pairs += lanes != 0;
-        count += (size_t)__builtin_popcountll(lanes);
-    }
-    pair[pairs] = pair[pairs + 1] = 0;
-    if (count > MOST) {
-        return 0;
-    }
-    candidates_room(c, count * LP_SETS);
-    /* the lanes' elements one after the other */
-    _Alignas(64) float value[(MOST + AT_ONCE) * LP_SETS];
-    int32_t id[MOST];
-    uint64_t lanes = pair[0], next = pair[1];
-    for (size_t now = 0, i = 0; i < count; i++) {
-        size_t at = (size_t)__builtin_ctzll(lanes), group = at_pair[now] + at / LP_LANES;
-        const float *x = g->at[group] + at % LP_LANES;
-        id[i] = first + (int32_t)(group * LP_GROUP + at % LP_LANES);
+    c->n = end;
+}
+#else
+LP_INLINE void candidates_of_lanes(candidates *c, const block_groups *g, const lane_words *w, size_t n, float above,
+                                   int32_t first)
+{
+    enum { AT_ONCE = 64 / LP_SETS };
+    _Alignas(64) float value[(LANES_MOST + AT_ONCE) * LP_SETS]; /* the lanes' elements one after the other */
+    int32_t id[LANES_MOST];
+    lane_walk walk = walk_begin(w);
+    for (size_t i = 0; i < n; i++) {
+        const size_t lane = walk_next(&walk, w);
+        const float *x = lane_place(g, lane);
+        id[i] = lane_id(first, lane);
         LP_UNROLL for (int j = 0; j < LP_SETS; j++)
         {
             memcpy(value + i * LP_SETS + j, x + j * LP_LANES, sizeof *value);
         }
-        lanes &= lanes - 1;
-        uint64_t empty = zero_mask(lanes);
-        lanes |= next & empty;
-        now += empty & 1;
-        next = pair[now + 1]; /* long before it is needed */
     }
-    const float above = first > c->limit_id ? c->limit : next_below(c->limit);
-    for (size_t i = 0; i < count; i += AT_ONCE) {
+    for (size_t i = 0; i < n; i += AT_ONCE) {
         const float *x = value + i * LP_SETS;
         uint64_t mask = set_mask(x, above, 1) | (uint64_t)set_mask(x + LP_LANES, above, 1) << LP_LANES;
-        mask &= count - i < AT_ONCE ? (UINT64_C(1) << (count - i) * LP_SETS) - 1 : UINT64_MAX;
+        mask &= n - i < AT_ONCE ? (UINT64_C(1) << (n - i) * LP_SETS) - 1 : UINT64_MAX;
         for (; mask != 0; mask &= mask - 1) {
             size_t at = (size_t)__builtin_ctzll(mask);
             candidates_add(c, x[at], id[i + at / LP_SETS] + (int32_t)(at % LP_SETS * LP_LANES));
         }
     }
+}
+#endif
+
+/* Only the lanes of a group that may have a candidate: their eight elements each. `maxima` are the lanes' largest elements, or
+ * NULL: then the sum of e^x has to reach that of the limit. Returns 0 where too many do for that to be quicker, as all do in a
+ * row's first block. Which lanes these are, and which of their elements are candidates, cannot be predicted: branches that
+ * depend on it are taken once for several lanes, or not at all. */
+static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *sums, const float *maxima,
+                        float limit_e, int32_t first)
+{
+    lane_words there;
+    lane_count n;
+    if (c->limit == -__builtin_inff()) {
+        return 0;
+    }
+    const float above = entry_bound(c, first);
+    if (maxima != NULL) {
+        n = lanes_reach(&there, g->count, maxima, above, 1);
+    } else {
+        n = lanes_reach(&there, g->count, sums->s, limit_e, 0);
+        if (n.lanes > LANES_FEW) {
+            n = lanes_narrow(&there, g, n.words, above);
+            c->crowded = CROWDED;
+        }
+    }
+    if (n.lanes > LANES_MOST) {
+        return 0;
+    }
+    candidates_room(c, n.lanes * LP_SETS);
+    candidates_of_lanes(c, g, &there, n.lanes, above, first);
     return 1;
 }
 #endif
