@@ -184,7 +184,7 @@ LP_INLINE vf v_lane_ids(int32_t first)
 {
     const __m256i set = _mm256_setr_epi32(0, LP_LANES, 2 * LP_LANES, 3 * LP_LANES, 4 * LP_LANES, 5 * LP_LANES,
                                           6 * LP_LANES, 7 * LP_LANES);
-    return _mm512_castsi512_ps(_mm512_castsi256_si512(_mm256_add_epi32(_mm256_set1_epi32(first), set)));
+    return _mm512_castsi512_ps(_mm512_zextsi256_si512(_mm256_add_epi32(_mm256_set1_epi32(first), set)));
 }
 /* as many as a lane has */
 LP_INLINE void v_store_lane(float *p, vf x)
