@@ -12,28 +12,39 @@
 
 typedef struct ahead {
     const unsigned char *from; /* the next block's logits; NULL: there is nothing to be prepared */
-    float *to;
+    float *to;                 /* LP_PREPARED floats */
     int scaled;
-    vf scale, max[2];
+    vf scale, max;
 } ahead;
 
 /* what is done, as a constant: nothing, or AHEAD_FORM of dtype and of whether there is a scale */
 enum { AHEAD_NOTHING };
 #define AHEAD_FORM(dtype, scaled) (1 + 2 * (dtype) + (scaled))
 
-/* a register of logits from element `at` on; turn: of the two that take maxima */
-LP_INLINE void ahead_take(ahead *a, size_t at, int turn, int how)
+/* The registers of a column that two sets have from element `at` on; `high` takes the column's largest elements, `begins` with these. */
+LP_INLINE void ahead_two(const ahead *a, size_t at, int begins, vf *high, int how)
 {
     if (how == AHEAD_NOTHING) {
         return;
     }
     const recipe r = {.data = a->from, .scale = a->scale, .dtype = (how - 1) / 2, .scaled = (how - 1) % 2};
-    prepare_vector(a->to, &r, at, 0, &a->max[turn]);
+    const vf x = prepare_vector(a->to, &r, at, 0);
+    const vf two = v_max(x, prepare_vector(a->to, &r, at + LP_LANES, 0));
+    *high = begins ? two : v_max(*high, two);
+}
+
+/* the end of a column, which began at element `at` */
+LP_INLINE void ahead_column(ahead *a, size_t at, vf high, int how)
+{
+    if (how != AHEAD_NOTHING) {
+        v_store(a->to + LP_BLOCK_SIZE + at / LP_GROUP * LP_LANES + at % LP_GROUP, high);
+        a->max = v_max(a->max, high);
+    }
 }
 
 /* the largest of all, of no use where one is NaN */
 LP_INLINE float ahead_max(const ahead *a)
 {
-    return v_max_lanes(v_max(a->max[0], a->max[1])) + 0.0F;
+    return v_max_lanes(a->max) + 0.0F;
 }
 #endif

@@ -123,7 +123,7 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
     const origin near = origin_ahead(from, LP_PREFETCH), far = {from.at + LP_PREFETCH_FAR, from.line};
     LP_UNROLL_COLUMNS for (int c = 0; c < LP_COLUMNS; c++)
     {
-        vf pair[4], pair_q[4], high = none;
+        vf pair[4], pair_q[4], high = none, high_ahead = none;
         LP_UNROLL for (int p = 0; p < 4; p++)
         {
             const size_t at = (size_t)(2 * p * LP_LANES + c * LP_WIDTH);
@@ -136,8 +136,7 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
                 const vf two = v_max(x1[0], x1[1]);
                 high = p == 0 ? two : v_max(high, two);
             }
-            ahead_take(next, there + at, 0, how);
-            ahead_take(next, there + at + LP_LANES, 1, how);
+            ahead_two(next, there + at, p == 0, &high_ahead, how);
             /* e^0 instead, which is taken back: NaN, which no comparison holds for, stays and shows in the bits */
             const vf x2[2] = {absent ? v_where_ge(none, x1[0], zero, x1[0]) : x1[0],
                               absent ? v_where_ge(none, x1[1], zero, x1[1]) : x1[1]};
@@ -190,6 +189,7 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
                 pairs_join(pair_q, p);
             }
         }
+        ahead_column(next, there + (size_t)(c * LP_WIDTH), high_ahead, how);
         vf sum = pairs_sum(pair);
         v_store(s + c * LP_WIDTH, sum);
         if (lanes != NULL) {

@@ -13,6 +13,23 @@ LP_INLINE uint16_t v_f16_bits(float x)
 {
     return _cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT);
 }
+/* the 16-bit elements of the lane at p */
+LP_INLINE __m128i lane_halves(const uint16_t *p)
+{
+    uint16_t x[8];
+    LP_UNROLL for (size_t i = 0; i < 8; i++)
+    {
+        memcpy(x + i, p + i * LP_LANES, sizeof *x);
+    }
+    return _mm_setr_epi16((int16_t)x[0], (int16_t)x[1], (int16_t)x[2], (int16_t)x[3], (int16_t)x[4], (int16_t)x[5],
+                          (int16_t)x[6], (int16_t)x[7]);
+}
+/* ... as floats */
+LP_INLINE __m256 lane_of_halves(const uint16_t *p, int bf16)
+{
+    const __m128i x = lane_halves(p);
+    return bf16 ? _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16)) : _mm256_cvtph_ps(x);
+}
 LP_INLINE void v_prefetch(const void *p)
 {
     _mm_prefetch((const char *)p, _MM_HINT_T0);

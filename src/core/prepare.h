@@ -37,6 +37,8 @@ LP_INLINE uint32_t mask_bits(const uint32_t *words, size_t bit, size_t n)
     return (uint32_t)((low | high << 32) >> bit % 32);
 }
 
+enum { LP_PREPARED = LP_BLOCK_SIZE + LP_GROUPS * LP_LANES }; /* a block and its lanes' largest elements */
+
 /* what is done to all sets of 32 elements of a row; the conditions are constants of the caller's */
 typedef struct recipe {
     const unsigned char *data;
@@ -46,8 +48,8 @@ typedef struct recipe {
     int dtype, capped, scaled, masked;
 } recipe;
 
-/* a register of logits from element i on, and the bits of its part of the mask; `max` takes the largest */
-LP_INLINE void prepare_vector(float *out, const recipe *r, size_t i, uint32_t allowed, vf *max)
+/* a register of logits from element i on, and the bits of its part of the mask */
+LP_INLINE vf prepare_vector(float *out, const recipe *r, size_t i, uint32_t allowed)
 {
     vf x = load_as_float(r->data, i, r->dtype);
     if (r->capped) {
@@ -60,7 +62,7 @@ LP_INLINE void prepare_vector(float *out, const recipe *r, size_t i, uint32_t al
         x = v_keep_bits(x, allowed, r->absent);
     }
     v_store(out + i, x);
-    *max = v_max(*max, x);
+    return x;
 }
 
 /* the set that begins at element i; `max` takes its largest elements */
@@ -69,88 +71,102 @@ LP_INLINE void prepare_set(float *out, const recipe *r, size_t i, vf max[LP_COLU
     uint32_t allowed = r->masked ? mask_bits(r->allowed, r->bit + i, LP_LANES) : 0;
     LP_UNROLL for (size_t c = 0; c < LP_LANES; c += LP_WIDTH)
     {
-        prepare_vector(out, r, i + c, allowed >> c, &max[c / LP_WIDTH]);
+        max[c / LP_WIDTH] = v_max(max[c / LP_WIDTH], prepare_vector(out, r, i + c, allowed >> c));
     }
 }
 
-/* whole sets, and their largest element in one of the lanes */
-LP_INLINE vf prepare_sets(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit, int dtype,
-                          int capped, int scaled, int masked)
+/* Whole sets, and their largest element in one of the lanes; `lanes`, if it is not NULL, takes that of each lane of a group. */
+LP_INLINE vf prepare_sets(float *out, float *lanes, const unsigned char *data, size_t sets, const source *from,
+                          size_t bit, int dtype, int capped, int scaled, int masked)
 {
     const vf absent = v_set1(-__builtin_inff());
     const recipe r = {data,   from->allowed, bit,   v_set1(from->softcap), v_set1(from->scale), absent, dtype,
                       capped, scaled,        masked};
-    vf max[2][LP_COLUMNS]; /* in turn: one would wait for itself */
-    for (int c = 0; c < LP_COLUMNS; c++) {
-        max[0][c] = max[1][c] = absent;
-    }
-    size_t i = 0, end = sets * LP_LANES;
-    for (; i + LP_LANES < end; i += 2 * LP_LANES) {
-        prepare_set(out, &r, i, max[0]);
-        prepare_set(out, &r, i + LP_LANES, max[1]);
-    }
-    if (i < end) {
-        prepare_set(out, &r, i, max[0]);
-    }
-    vf all = v_max(max[0][0], max[1][0]);
-    for (int c = 1; c < LP_COLUMNS; c++) {
-        all = v_max(all, v_max(max[0][c], max[1][c]));
+    vf all = absent;
+    for (size_t i = 0, end = sets * LP_LANES; i < end;) {
+        const size_t group = end - i < LP_GROUP ? end : i + LP_GROUP;
+        vf max[2][LP_COLUMNS]; /* in turn: one would wait for itself */
+        for (int c = 0; c < LP_COLUMNS; c++) {
+            max[0][c] = max[1][c] = absent;
+        }
+        for (; i + LP_LANES < group; i += 2 * LP_LANES) {
+            prepare_set(out, &r, i, max[0]);
+            prepare_set(out, &r, i + LP_LANES, max[1]);
+        }
+        if (i < group) {
+            prepare_set(out, &r, i, max[0]);
+            i += LP_LANES;
+        }
+        LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+        {
+            max[0][c] = v_max(max[0][c], max[1][c]);
+            all = v_max(all, max[0][c]);
+        }
+        if (lanes != NULL) {
+            LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+            {
+                v_store(lanes + c * LP_WIDTH, max[0][c]);
+            }
+            lanes += LP_LANES;
+        }
     }
     return all;
 }
 
-LP_INLINE vf prepare_dtype(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit,
-                           int dtype)
+LP_INLINE vf prepare_dtype(float *out, float *lanes, const unsigned char *data, size_t sets, const source *from,
+                           size_t bit, int dtype)
 {
     if (from->softcap != 0) {
-        return prepare_sets(out, data, sets, from, bit, dtype, 1, 1, from->allowed != NULL);
+        return prepare_sets(out, lanes, data, sets, from, bit, dtype, 1, 1, from->allowed != NULL);
     }
     if (from->allowed != NULL) {
-        return prepare_sets(out, data, sets, from, bit, dtype, 0, 1, 1);
+        return prepare_sets(out, lanes, data, sets, from, bit, dtype, 0, 1, 1);
     }
     if (from->scale != 1) {
-        return prepare_sets(out, data, sets, from, bit, dtype, 0, 1, 0);
+        return prepare_sets(out, lanes, data, sets, from, bit, dtype, 0, 1, 0);
     }
-    return prepare_sets(out, data, sets, from, bit, dtype, 0, 0, 0);
+    return prepare_sets(out, lanes, data, sets, from, bit, dtype, 0, 0, 0);
 }
 
 /* functions of their own: in one, where nothing is optimised, all their variables would lie on the stack at once */
-static __attribute__((noinline)) vf prepare_f32(float *out, const unsigned char *data, size_t sets, const source *from,
-                                                size_t bit)
+static __attribute__((noinline)) vf prepare_f32(float *out, float *lanes, const unsigned char *data, size_t sets,
+                                                const source *from, size_t bit)
 {
-    return prepare_dtype(out, data, sets, from, bit, DTYPE_F32);
+    return prepare_dtype(out, lanes, data, sets, from, bit, DTYPE_F32);
 }
 
-static __attribute__((noinline)) vf prepare_bf16(float *out, const unsigned char *data, size_t sets, const source *from,
-                                                 size_t bit)
+static __attribute__((noinline)) vf prepare_bf16(float *out, float *lanes, const unsigned char *data, size_t sets,
+                                                 const source *from, size_t bit)
 {
-    return prepare_dtype(out, data, sets, from, bit, DTYPE_BF16);
+    return prepare_dtype(out, lanes, data, sets, from, bit, DTYPE_BF16);
 }
 
-static __attribute__((noinline)) vf prepare_f16(float *out, const unsigned char *data, size_t sets, const source *from,
-                                                size_t bit)
+static __attribute__((noinline)) vf prepare_f16(float *out, float *lanes, const unsigned char *data, size_t sets,
+                                                const source *from, size_t bit)
 {
-    return prepare_dtype(out, data, sets, from, bit, DTYPE_F16);
+    return prepare_dtype(out, lanes, data, sets, from, bit, DTYPE_F16);
 }
 
-static vf prepare_any(float *out, const unsigned char *data, size_t sets, const source *from, size_t bit)
+static vf prepare_any(float *out, float *lanes, const unsigned char *data, size_t sets, const source *from, size_t bit)
 {
     return (from->dtype == DTYPE_F32    ? prepare_f32
             : from->dtype == DTYPE_BF16 ? prepare_bf16
-                                        : prepare_f16)(out, data, sets, from, bit);
+                                        : prepare_f16)(out, lanes, data, sets, from, bit);
 }
 
-/* the largest of whole sets, which are prepared; no more than that is said where one of them is NaN */
-static float prepare_whole(float *out, const source *from, size_t sets)
+/* The largest of a block's logits, which are prepared, and behind them the largest of each lane of its groups; of no use where
+ * one is NaN. */
+static float prepare_block(float out[LP_PREPARED], const source *from)
 {
-    return v_max_lanes(prepare_any(out, from->data, sets, from, from->allowed_bit)) + 0.0F;
+    float *lanes = out + LP_BLOCK_SIZE;
+    return v_max_lanes(prepare_any(out, lanes, from->data, LP_BLOCK_SIZE / LP_LANES, from, from->allowed_bit)) + 0.0F;
 }
 
 /* n elements; out has room for n rounded up to 32 */
 static void prepare(float *out, const source *from, size_t n)
 {
     size_t sets = n / LP_LANES, rest = n % LP_LANES, width = source_width(from);
-    prepare_any(out, from->data, sets, from, from->allowed_bit);
+    prepare_any(out, NULL, from->data, sets, from, from->allowed_bit);
     if (rest == 0) {
         return;
     }
@@ -163,6 +179,6 @@ static void prepare(float *out, const source *from, size_t n)
         words[0] = mask_bits(from->allowed, from->allowed_bit + done, rest);
         tail.allowed = words;
     }
-    prepare_any(out + done, last, 1, &tail, 0);
+    prepare_any(out + done, NULL, last, 1, &tail, 0);
 }
 #endif

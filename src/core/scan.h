@@ -70,8 +70,9 @@ LP_INLINE void bound_update(bound *b, float level)
 typedef struct placed {
     const float *x;
     origin from;
-    int known; /* its maximum, where preparing it has shown that; of no use where an element is NaN */
-    float max;
+    const float *
+        lanes; /* their largest elements, and the largest of these, where preparing it has shown them, else NULL; of no use */
+    float max; /* where an element is NaN */
 } placed;
 
 /* block_fast with the entropy of a whole block, while the next one is prepared */
@@ -132,7 +133,7 @@ LP_INLINE void scan_known(scan *job, scan_state *st, const block_groups *g, cons
         if (maxima == NULL) {
             bound_update(&st->limit, st->top.limit);
         }
-        if (sums == NULL || !top_of_lanes(&st->top, g, sums, maxima, st->limit.e, first)) {
+        if ((sums == NULL && maxima == NULL) || !top_of_lanes(&st->top, g, sums, maxima, st->limit.e, first)) {
             top_of_block(&st->top, g, maxima, first);
         }
         candidates_refresh(&st->top);
@@ -198,8 +199,9 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
     st->few = there.sparse && there.count <= FEW;
     if (fast) {
         job->row->wide_hint = !there.sparse || there.count < n; /* the next block is likely to be such a one, too */
-        if (entropy) {
-            scan_known(job, st, g, &sums, NULL, &raw, offset, n, first, &there);
+        if (entropy || b->lanes != NULL) {
+            raw.m = entropy ? raw.m : b->max;
+            scan_known(job, st, g, &sums, b->lanes, &raw, offset, n, first, &there);
         } else {
             scan_open(job, st, g, &sums, NULL, peak, &raw, offset, n, first, &there);
         }
@@ -210,7 +212,7 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
         pick_block(&p, &there, g);
         scan_picks(job, st, &p, offset, n, first);
     } else if (block_careful(job->row, g->at, g->count, &raw)) {
-        scan_known(job, st, g, NULL, NULL, &raw, offset, n, first, NULL);
+        scan_known(job, st, g, NULL, b->lanes, &raw, offset, n, first, NULL);
     }
 }
 
@@ -275,12 +277,12 @@ LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t off
     /* Each lane's largest element beside its sum costs an operation a register, and registers, which only some ISAs have. The
      * entropy reads the block for its maximum anyway. */
     const int exact = list && (LP_LOOKS_AHEAD || st->top.crowded > 0);
-    const float *known = exact || (entropy && job->top != NULL && !b->known) ? maxima : NULL;
+    const float *known = b->lanes != NULL ? b->lanes : exact || entropy ? maxima : NULL;
     vf peak = v_set1(exact ? -__builtin_inff() : 0);
     int fast = !job->row->wide_hint;
     block_cut(&g, b->x, n);
     if (fast) {
-        const float m = !entropy ? __builtin_nanf("") : b->known ? b->max : block_maxima(&g, maxima);
+        const float m = !entropy ? __builtin_nanf("") : b->lanes != NULL ? b->max : block_maxima(&g, maxima);
         if (full_size && prepares && st->next.from != NULL) {
             fast = st->prepare(&g, b->from, m, &raw, &sums, &peak, &st->next);
             st->is_prepared = 1;
@@ -293,7 +295,8 @@ LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t off
         }
     }
     if (fast) {
-        if (entropy) {
+        if (entropy || b->lanes != NULL) {
+            raw.m = entropy ? raw.m : b->max;
             scan_known(job, st, &g, &sums, known, &raw, offset, n, first, NULL);
         } else {
             scan_open(job, st, &g, &sums, known, peak, &raw, offset, n, first, NULL);
@@ -332,11 +335,11 @@ LP_INLINE const float *block_at(const source *from, size_t offset, size_t n, flo
 LP_INLINE placed block_place(const source *from, size_t offset, size_t n, float *buffer)
 {
     size_t width = from->plain ? sizeof(float) : source_width(from);
-    placed b = {buffer, {from->data + offset * width, 16 * width}, 0, 0};
+    placed b = {buffer, {from->data + offset * width, 16 * width}, NULL, 0};
     if (!from->plain && n == LP_BLOCK_SIZE) {
         source part = source_at(from, offset);
-        b.max = prepare_whole(buffer, &part, n / LP_LANES);
-        b.known = 1;
+        b.max = prepare_block(buffer, &part);
+        b.lanes = buffer + LP_BLOCK_SIZE;
     } else {
         b.x = block_at(from, offset, n, buffer);
     }
@@ -347,27 +350,20 @@ LP_INLINE placed block_place(const source *from, size_t offset, size_t n, float 
 LP_INLINE placed block_prepared(const scan_state *st, const source *from, size_t offset, const float *buffer)
 {
     const size_t width = source_width(from);
-    const placed b = {buffer, {from->data + offset * width, 16 * width}, 1, st->next_max};
+    const placed b = {buffer, {from->data + offset * width, 16 * width}, buffer + LP_BLOCK_SIZE, st->next_max};
     return b;
 }
 
 #ifdef LP_HALVES
-/* What a list may take from a block of 16-bit logits, whose sums are known: of groups that have lanes to be looked at, or of all,
- * widened for that. */
-static __attribute__((noinline)) void half_list(scan_state *st, const source *block, float *buffer, float *maxima,
+/* what a list takes from a block of 16-bit logits; widened where that is much */
+static __attribute__((noinline)) void half_list(scan_state *st, const source *block, float *buffer, const float *maxima,
                                                 int32_t first)
 {
-    block_groups g;
-    const float above = entry_bound(&st->top, first);
-    block_cut(&g, buffer, LP_BLOCK_SIZE);
-    for (int i = 0; i < LP_GROUPS; i++) {
-        if (set_mask(maxima + i * LP_LANES, above, 1) != 0) {
-            const source group = source_at(block, (size_t)i * LP_GROUP);
-            prepare_whole(buffer + i * LP_GROUP, &group, LP_SETS);
-        }
-    }
-    if (!top_of_lanes(&st->top, &g, NULL, maxima, 0, first)) {
-        prepare_whole(buffer, block, LP_BLOCK_SIZE / LP_LANES);
+    const uint16_t *x = (const uint16_t *)(const void *)block->data;
+    if (!top_of_halves(&st->top, x, block->dtype, maxima, first)) {
+        block_groups g;
+        prepare_block(buffer, block);
+        block_cut(&g, buffer, LP_BLOCK_SIZE);
         top_of_block(&st->top, &g, maxima, first);
     }
     candidates_refresh(&st->top);
@@ -385,8 +381,7 @@ LP_INLINE void scan_half(scan *job, scan_state *st, const source *from, float *b
     vf peak = v_set1(list ? -__builtin_inff() : 0);
     if (job->row->wide_hint || !half_fast(x, dtype, &raw, &sums, list ? maxima : NULL, &peak)) {
         block_groups g;
-        const placed b = {buffer, {block.data, 16 * sizeof *x}, 0, 0};
-        prepare_whole(buffer, &block, LP_BLOCK_SIZE / LP_LANES);
+        const placed b = {buffer, {block.data, 16 * sizeof *x}, buffer + LP_BLOCK_SIZE, prepare_block(buffer, &block)};
         block_cut(&g, buffer, LP_BLOCK_SIZE);
         scan_careful_sums(job, st, &b, &g, offset, LP_BLOCK_SIZE, first);
         return;
@@ -528,14 +523,14 @@ LP_INLINE void ahead_begin(scan_state *st, const source *from, size_t offset, si
     st->next.to = to;
     st->next.scaled = from->scale != 1;
     st->next.scale = v_set1(from->scale);
-    st->next.max[0] = st->next.max[1] = v_set1(-__builtin_inff());
+    st->next.max = v_set1(-__builtin_inff());
 }
 
 /* other: the second buffer of a scan that prepares blocks ahead; NULL for others */
 LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy, int list, int plain,
                            float *other)
 {
-    _Alignas(64) float first_buffer[LP_BLOCK_SIZE], *buffer = first_buffer;
+    _Alignas(64) float first_buffer[LP_PREPARED], *buffer = first_buffer;
     scan_state st;
     const int prepares = other != NULL;
     st.prepare = prepares ? ahead_of(from) : NULL;
@@ -610,7 +605,7 @@ static __attribute__((noinline)) void scan_prepared(scan *job, const source *fro
 
 static __attribute__((noinline)) void scan_prepared_entropy(scan *job, const source *from, size_t n, int32_t first)
 {
-    _Alignas(64) float other[LP_LOOKS_AHEAD ? LP_BLOCK_SIZE : 1];
+    _Alignas(64) float other[LP_LOOKS_AHEAD ? LP_PREPARED : 1];
     scan_blocks(job, from, n, first, 1, 0, 0, LP_LOOKS_AHEAD ? other : NULL);
 }
 

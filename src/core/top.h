@@ -510,14 +510,28 @@ LP_INLINE int32_t lane_id(int32_t first, size_t lane)
     return first + (int32_t)(lane / LP_LANES * LP_GROUP + lane % LP_LANES);
 }
 
-LP_INLINE const float *lane_place(const block_groups *g, size_t lane)
+/* a block's elements: floats, or 16-bit logits as they lie */
+typedef struct elements {
+    const block_groups *g;
+    const uint16_t *halves;
+    int dtype;
+} elements;
+
+/* a register of the elements of a lane, from the one in set `set` on */
+LP_INLINE vf lane_load(const elements *e, size_t lane, size_t set)
 {
-    return g->at[lane / LP_LANES] + lane % LP_LANES;
+#ifdef LP_HALVES
+    if (e->dtype != DTYPE_F32) {
+        const uint16_t *x = e->halves + lane / LP_LANES * LP_GROUP + lane % LP_LANES + set * LP_LANES;
+        return v_load_lane_halves(x, e->dtype == DTYPE_BF16);
+    }
+#endif
+    return v_load_lane(e->g->at[lane / LP_LANES] + lane % LP_LANES + set * LP_LANES);
 }
 
 #ifdef LP_OWN_COMPRESS
 /* the elements of n lanes that are above the bound */
-LP_INLINE void candidates_of_lanes(candidates *c, const block_groups *g, const lane_words *w, size_t n, float above,
+LP_INLINE void candidates_of_lanes(candidates *c, const elements *e, const lane_words *w, size_t n, float above,
                                    int32_t first)
 {
     const vf bound = v_set1(above);
@@ -525,7 +539,7 @@ LP_INLINE void candidates_of_lanes(candidates *c, const block_groups *g, const l
     size_t end = c->n;
     for (size_t i = 0; i < n; i++) {
         const size_t lane = walk_next(&walk, w);
-        const vf x = v_load_lane(lane_place(g, lane));
+        const vf x = lane_load(e, lane, 0);
         const uint32_t mask = v_mask_gt(x, bound) & ((1U << LP_SETS) - 1);
         v_store_lane(c->x + end, v_compress(x, mask));
         v_store_lane((float *)(void *)(c->id + end), v_compress(v_lane_ids(lane_id(first, lane)), mask));
@@ -534,7 +548,7 @@ LP_INLINE void candidates_of_lanes(candidates *c, const block_groups *g, const l
     c->n = end;
 }
 #else
-LP_INLINE void candidates_of_lanes(candidates *c, const block_groups *g, const lane_words *w, size_t n, float above,
+LP_INLINE void candidates_of_lanes(candidates *c, const elements *e, const lane_words *w, size_t n, float above,
                                    int32_t first)
 {
     enum { AT_ONCE = 64 / LP_SETS };
@@ -543,11 +557,10 @@ LP_INLINE void candidates_of_lanes(candidates *c, const block_groups *g, const l
     lane_walk walk = walk_begin(w);
     for (size_t i = 0; i < n; i++) {
         const size_t lane = walk_next(&walk, w);
-        const float *x = lane_place(g, lane);
         id[i] = lane_id(first, lane);
-        LP_UNROLL for (int j = 0; j < LP_SETS; j++)
+        LP_UNROLL for (size_t j = 0; j < LP_SETS; j += LP_WIDTH)
         {
-            memcpy(value + i * LP_SETS + j, x + j * LP_LANES, sizeof *value);
+            v_store(value + i * LP_SETS + j, lane_load(e, lane, j));
         }
     }
     for (size_t i = 0; i < n; i += AT_ONCE) {
@@ -587,8 +600,29 @@ static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *
     if (n.lanes > LANES_MOST) {
         return 0;
     }
+    const elements e = {g, NULL, DTYPE_F32};
     candidates_room(c, n.lanes * LP_SETS);
-    candidates_of_lanes(c, g, &there, n.lanes, above, first);
+    candidates_of_lanes(c, &e, &there, n.lanes, above, first);
     return 1;
 }
+
+#ifdef LP_HALVES
+/* the same of 16-bit logits as they lie, the largest of whose lanes are known */
+LP_INLINE int top_of_halves(candidates *c, const uint16_t *x, int dtype, const float *maxima, int32_t first)
+{
+    lane_words there;
+    if (c->limit == -__builtin_inff()) {
+        return 0;
+    }
+    const elements e = {NULL, x, dtype};
+    const float above = entry_bound(c, first);
+    const lane_count n = lanes_reach(&there, LP_GROUPS, maxima, above, 1);
+    if (n.lanes > LANES_MOST) {
+        return 0;
+    }
+    candidates_room(c, n.lanes * LP_SETS);
+    candidates_of_lanes(c, &e, &there, n.lanes, above, first);
+    return 1;
+}
+#endif
 #endif

@@ -212,6 +212,16 @@ LP_INLINE vf v_load_f16(const uint16_t *p)
     return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8((const uint8_t *)p)));
 }
 #define LP_HALVES 8 /* core/half.h */
+/* four elements of the lane at p */
+LP_INLINE vf v_load_lane_halves(const uint16_t *p, int bf16)
+{
+    uint16_t x[4];
+    LP_UNROLL for (size_t i = 0; i < 4; i++)
+    {
+        memcpy(x + i, p + i * LP_LANES, sizeof *x);
+    }
+    return bf16 ? v_load_bf16(x) : v_load_f16(x);
+}
 LP_INLINE vu v_halves_load(const uint16_t *p)
 {
     return vreinterpretq_u32_u8(vld1q_u8((const uint8_t *)p)); /* at any byte */
