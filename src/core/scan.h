@@ -107,6 +107,7 @@ LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const
     const int known = maxima != NULL;
     if (level_reached(&st->max, job->row->max, peak, known)) {
         raw->m = known ? v_max_lanes(peak) + 0.0F : block_max(g);
+        st->top.crowded = known || raw->m > job->row->max ? st->top.crowded : CROWDED;
         block_hold(job->row, &st->held, offset, n, first, raw);
     } else {
         block_wait(job->row, &st->held, raw);
@@ -267,18 +268,34 @@ static ahead_function *ahead_of(const source *from)
     return from->allowed != NULL || from->softcap != 0 ? NULL : of_dtype[from->dtype];
 }
 
+/* When a block without an entropy is summed with its lanes' largest elements. These cost an operation a register, and registers: an
+ * ISA that has them to spare does so for every list, all after a block in which sums of lanes promised much that was not there. */
+enum { EXACT_NEVER, EXACT_CROWDED, EXACT_ALWAYS };
+
+/* block_fast of a whole block in that way, `peak` the largest of all; a function of its own where nothing is optimised */
+#ifdef __OPTIMIZE__
+LP_INLINE
+#else
+static __attribute__((noinline))
+#endif
+int block_exact(const block_groups *g, origin from, raw_sum *raw, group_sums *sums, float *lanes, vf *peak)
+{
+    vf high = v_set1(-__builtin_inff());
+    const int fast = block_fast(g, from, __builtin_nanf(""), raw, sums, lanes, &high, 1, 0, NULL, AHEAD_NOTHING);
+    *peak = high;
+    return fast;
+}
+
 LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t offset, size_t n, int32_t first,
-                          int full_size, int entropy, int list, int prepares)
+                          int full_size, int entropy, int exactness, int prepares)
 {
     block_groups g;
     group_sums sums;
     _Alignas(64) float maxima[LP_GROUPS * LP_LANES];
     raw_sum raw;
-    /* Each lane's largest element beside its sum costs an operation a register, and registers, which only some ISAs have. The
-     * entropy reads the block for its maximum anyway. */
-    const int exact = list && (LP_LOOKS_AHEAD || st->top.crowded > 0);
+    const int exact = exactness == EXACT_ALWAYS || (exactness == EXACT_CROWDED && st->top.crowded > 0);
     const float *known = b->lanes != NULL ? b->lanes : exact || entropy ? maxima : NULL;
-    vf peak = v_set1(exact ? -__builtin_inff() : 0);
+    vf peak = v_set1(0);
     int fast = !job->row->wide_hint;
     block_cut(&g, b->x, n);
     if (fast) {
@@ -288,7 +305,7 @@ LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t off
             st->is_prepared = 1;
             st->next_max = ahead_max(&st->next);
         } else if (exact) {
-            fast = block_fast(&g, b->from, m, &raw, &sums, maxima, &peak, full_size, entropy, NULL, AHEAD_NOTHING);
+            fast = block_exact(&g, b->from, &raw, &sums, maxima, &peak);
             st->top.crowded--;
         } else {
             fast = block_fast(&g, b->from, m, &raw, &sums, NULL, &peak, full_size, entropy, NULL, AHEAD_NOTHING);
@@ -315,9 +332,9 @@ static __attribute__((noinline)) void scan_last(scan *job, scan_state *st, const
                                                 int32_t first)
 {
     if (job->row->flags & ROW_ENTROPY) {
-        scan_block(job, st, b, offset, n, first, 0, 1, 0, 0);
+        scan_block(job, st, b, offset, n, first, 0, 1, EXACT_NEVER, 0);
     } else {
-        scan_block(job, st, b, offset, n, first, 0, 0, 0, 0);
+        scan_block(job, st, b, offset, n, first, 0, 0, EXACT_NEVER, 0);
     }
 }
 
@@ -527,8 +544,8 @@ LP_INLINE void ahead_begin(scan_state *st, const source *from, size_t offset, si
 }
 
 /* other: the second buffer of a scan that prepares blocks ahead; NULL for others */
-LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy, int list, int plain,
-                           float *other)
+LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy, int exactness,
+                           int plain, float *other)
 {
     _Alignas(64) float first_buffer[LP_PREPARED], *buffer = first_buffer;
     scan_state st;
@@ -563,7 +580,7 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
             if (prepares) {
                 ahead_begin(&st, part, i + LP_BLOCK_SIZE, n, other);
             }
-            scan_block(job, &st, &b, i, LP_BLOCK_SIZE, id, 1, entropy, list, prepares);
+            scan_block(job, &st, &b, i, LP_BLOCK_SIZE, id, 1, entropy, exactness, prepares);
         }
     }
     if (i < n) {
@@ -585,35 +602,37 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
 /* functions of their own, so that a call has the stack of one */
 static __attribute__((noinline)) void scan_sums(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 0, 0, 1, NULL);
+    scan_blocks(job, from, n, first, 0, EXACT_CROWDED, 1, NULL);
 }
 
 static __attribute__((noinline)) void scan_sums_list(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 0, 1, 1, NULL);
+    scan_blocks(job, from, n, first, 0, EXACT_ALWAYS, 1, NULL);
 }
 
 static __attribute__((noinline)) void scan_sums_entropy(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 1, 0, 1, NULL);
+    scan_blocks(job, from, n, first, 1, EXACT_NEVER, 1, NULL);
 }
 
 static __attribute__((noinline)) void scan_prepared(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 0, 0, 0, NULL);
+    scan_blocks(job, from, n, first, 0, EXACT_NEVER, 0, NULL);
 }
 
 static __attribute__((noinline)) void scan_prepared_entropy(scan *job, const source *from, size_t n, int32_t first)
 {
     _Alignas(64) float other[LP_LOOKS_AHEAD ? LP_PREPARED : 1];
-    scan_blocks(job, from, n, first, 1, 0, 0, LP_LOOKS_AHEAD ? other : NULL);
+    scan_blocks(job, from, n, first, 1, EXACT_NEVER, 0, LP_LOOKS_AHEAD ? other : NULL);
 }
 
 static void scan_row(scan *job, const source *from, size_t n, int32_t first)
 {
     int entropy = (job->row->flags & ROW_ENTROPY) != 0;
     if (from->plain) {
-        (entropy ? scan_sums_entropy : job->top != NULL ? scan_sums_list : scan_sums)(job, from, n, first);
+        (entropy                              ? scan_sums_entropy
+         : LP_LOOKS_AHEAD && job->top != NULL ? scan_sums_list
+                                              : scan_sums)(job, from, n, first);
     } else {
         (entropy ? scan_prepared_entropy : scan_prepared)(job, from, n, first);
     }

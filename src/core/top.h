@@ -19,7 +19,7 @@ enum {
 typedef struct candidates {
     topk *list;
     size_t n;
-    int crowded;      /* of how many blocks the sums of lanes are not expected to say which have candidates */
+    int crowded;      /* of how many blocks the sums of lanes are expected to say little of their elements */
     float limit;      /* what a candidate must exceed */
     int32_t limit_id; /* ... or equal, with a lower id */
     union {
@@ -501,7 +501,7 @@ static void top_of_block(candidates *c, const block_groups *g, const float *maxi
 enum {
     LANES_MOST = 96, /* of a block are looked at one by one */
     LANES_FEW = 12,  /* are, though the sums of their elements are all that is known */
-    CROWDED = 16     /* blocks for which their maxima are taken, where that is not so */
+    CROWDED = 16     /* blocks that are summed with their lanes' largest elements where that was not so */
 };
 
 /* the id of a lane's first element */
