@@ -66,13 +66,13 @@ LP_INLINE void bound_update(bound *b, float level)
     }
 }
 
-/* a block as floats: where it lies, or widened and transformed in a buffer */
+/* A block as floats: where it lies, or widened and transformed in a buffer. Preparing it shows the largest element, and that of each
+ * lane; `lanes` is NULL where it was not prepared. Both are of no use where an element is NaN. */
 typedef struct placed {
     const float *x;
     origin from;
-    const float *
-        lanes; /* their largest elements, and the largest of these, where preparing it has shown them, else NULL; of no use */
-    float max; /* where an element is NaN */
+    const float *lanes;
+    float max;
 } placed;
 
 /* block_fast with the entropy of a whole block, while the next one is prepared */
