@@ -45,22 +45,19 @@ static const float *normal_pool(void)
     return pool;
 }
 
-static void fill_bell(float *row, size_t n, uint64_t *state)
+static void fill_normal(float *row, size_t n, float deviation, uint64_t *state)
 {
     const float *pool = normal_pool();
     size_t at = (size_t)(random_bits(state) % POOL);
     for (size_t i = 0; i < n; i++)
-        row[i] = 2.5f * pool[(at + i) % POOL];
-    if (n)
-        row[random_bits(state) % n] = 14.0f;
+        row[i] = deviation * pool[(at + i) % POOL];
 }
 
-static void fill_normal(float *row, size_t n, uint64_t *state)
+static void fill_bell(float *row, size_t n, uint64_t *state)
 {
-    const float *pool = normal_pool();
-    size_t at = (size_t)(random_bits(state) % POOL);
-    for (size_t i = 0; i < n; i++)
-        row[i] = pool[(at + i) % POOL];
+    fill_normal(row, n, 2.5f, state);
+    if (n)
+        row[random_bits(state) % n] = 14.0f;
 }
 
 static void fill_zipf(float *row, size_t n, uint64_t *state)
@@ -101,7 +98,7 @@ void row_fill(float *row, size_t n, row_kind kind, uint64_t seed)
         fill_ties(row, n, &state);
         break;
     case ROW_NORMAL:
-        fill_normal(row, n, &state);
+        fill_normal(row, n, 1.0f, &state);
         break;
     case ROW_ASCENDING:
         for (size_t i = 0; i < n; i++)

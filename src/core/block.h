@@ -115,7 +115,8 @@ LP_INLINE vf pairs_sum(const vf pair[4])
 
 /* Fast path of one group, all of whose 256 elements exist, or, with `absent`, may be -inf: these add exactly 0. `peak` keeps the
  * largest sum of a lane, which no element of the group exceeds: most blocks show by it that they hold no new maximum, without a
- * maximum being taken. Of the next block, elements from `there` on are prepared besides. */
+ * maximum being taken. Where `lanes` is not NULL it takes each lane's largest element, and `peak` keeps the largest of these instead.
+ * Of the next block, elements from `there` on are prepared besides. */
 LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float *q, float *lanes, vf m, vf magic,
                           vf *peak, vu *bits, int entropy, int absent, ahead *next, size_t there, int how)
 {

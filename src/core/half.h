@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Blocks of bf16 or f16 logits to which nothing is applied, where no entropy is wanted: summed, searched and counted as they lie.
- * Widening them into a buffer first is bound by its stores; only what a list may take from a block is. Beside the entropy, which
+ * Widening them into a buffer first is bound by its stores; only one much of which a list may take is. Beside the entropy, which
  * needs the maximum first, nothing is gained (docs/performance.md). An ISA with integers of 16 bits in its registers has LP_HALVES
  * of them in one. */
 #ifndef LP_CORE_HALF_H

@@ -299,7 +299,7 @@ LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t off
     int fast = !job->row->wide_hint;
     block_cut(&g, b->x, n);
     if (fast) {
-        const float m = !entropy ? __builtin_nanf("") : b->lanes != NULL ? b->max : block_maxima(&g, maxima);
+        const float m = b->lanes != NULL ? b->max : entropy ? block_maxima(&g, maxima) : __builtin_nanf("");
         if (full_size && prepares && st->next.from != NULL) {
             fast = st->prepare(&g, b->from, m, &raw, &sums, &peak, &st->next);
             st->is_prepared = 1;
@@ -313,7 +313,6 @@ LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t off
     }
     if (fast) {
         if (entropy || b->lanes != NULL) {
-            raw.m = entropy ? raw.m : b->max;
             scan_known(job, st, &g, &sums, known, &raw, offset, n, first, NULL);
         } else {
             scan_open(job, st, &g, &sums, known, peak, &raw, offset, n, first, NULL);

@@ -575,13 +575,26 @@ LP_INLINE void candidates_of_lanes(candidates *c, const elements *e, const lane_
 }
 #endif
 
+/* What n lanes of a block have above the bound. Returns 0 where they are too many for that to be quicker than a pass over the block.
+ * Which lanes these are, and which of their elements are candidates, cannot be predicted: branches that depend on it are taken once
+ * for several lanes, or not at all. */
+LP_INLINE int candidates_of_few(candidates *c, const elements *e, const lane_words *w, size_t n, float above,
+                                int32_t first)
+{
+    if (n > LANES_MOST) {
+        return 0;
+    }
+    candidates_room(c, n * LP_SETS);
+    candidates_of_lanes(c, e, w, n, above, first);
+    return 1;
+}
+
 /* Only the lanes of a group that may have a candidate: their eight elements each. `maxima` are the lanes' largest elements, or
- * NULL: then the sum of e^x has to reach that of the limit. Returns 0 where too many do for that to be quicker, as all do in a
- * row's first block. Which lanes these are, and which of their elements are candidates, cannot be predicted: branches that
- * depend on it are taken once for several lanes, or not at all. */
+ * NULL: then the sum of e^x has to reach that of the limit. Returns 0 where too many do, as all do in a row's first block. */
 static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *sums, const float *maxima,
                         float limit_e, int32_t first)
 {
+    const elements e = {g, NULL, DTYPE_F32};
     lane_words there;
     lane_count n;
     if (c->limit == -__builtin_inff()) {
@@ -597,32 +610,21 @@ static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *
             c->crowded = CROWDED;
         }
     }
-    if (n.lanes > LANES_MOST) {
-        return 0;
-    }
-    const elements e = {g, NULL, DTYPE_F32};
-    candidates_room(c, n.lanes * LP_SETS);
-    candidates_of_lanes(c, &e, &there, n.lanes, above, first);
-    return 1;
+    return candidates_of_few(c, &e, &there, n.lanes, above, first);
 }
 
 #ifdef LP_HALVES
 /* the same of 16-bit logits as they lie, the largest of whose lanes are known */
 LP_INLINE int top_of_halves(candidates *c, const uint16_t *x, int dtype, const float *maxima, int32_t first)
 {
+    const elements e = {NULL, x, dtype};
     lane_words there;
     if (c->limit == -__builtin_inff()) {
         return 0;
     }
-    const elements e = {NULL, x, dtype};
     const float above = entry_bound(c, first);
     const lane_count n = lanes_reach(&there, LP_GROUPS, maxima, above, 1);
-    if (n.lanes > LANES_MOST) {
-        return 0;
-    }
-    candidates_room(c, n.lanes * LP_SETS);
-    candidates_of_lanes(c, &e, &there, n.lanes, above, first);
-    return 1;
+    return candidates_of_few(c, &e, &there, n.lanes, above, first);
 }
 #endif
 #endif
