@@ -6,13 +6,26 @@
 #include "sleef.h"
 #include <math.h>
 
-/* Where the errors of the quick way might not stay below 3e-7 a result is taken again in double. They are of either sign
- * and of rms 2^-25 of p (1 + |ln p / q - kl|) for each element, so their sum's is about
+/* Where the errors of the quick way might not stay below 3e-7 a result is taken again in double. Those of one element are of rms
+ * 2^-25 of p (1 + |ln p / q - kl|), of either sign, so the rms of their sum is about
  *     2^-25 sqrt(share (1 + 2 kl) + other share)
- * share: the largest part of the mass that may lie in few elements. QUICK_MOST puts 3e-7 at ten times that. */
+ * share: the most that a lane of eight elements has of the mass. QUICK_MOST puts 3e-7 at ten times that.
+ *
+ * Where logits have but few different values the errors are those of as few exponentials, at most 8.4e-8 each, and add up to
+ *     8.4e-8 (left (1 + 2 kl) + other left)
+ * left: what was not taken exactly. QUICK_LEFT puts 3e-7 beyond what a search for the worst of such rows found, 2.8e-7. Where more is
+ * left, or the divergence is larger, the values have to be many. */
 #define QUICK_MOST 1.0
-#define QUICK_SHIFT 1.0  /* |lse q - lse p|: beyond, d is no small number */
+#define QUICK_LEFT 2.5
+#define QUICK_KL 1.0
+#define QUICK_MOST_VARIED 0.5
+#define QUICK_KL_VARIED 16.0
+#define QUICK_FAR                                                                                                      \
+    16.0 /* |a - b - shift|: beyond, half its last bit is much of what is promised of a smaller difference */
 #define QUICK_LEVEL 32.0 /* |lse q|: beyond, the cross-entropy would be a small difference of large numbers */
+
+/* a logarithm in the unit of the quick way's sums grows as x (1 - 2.7e-9) does (core/block.h) */
+#define QUICK_STRETCH (1 + EXP_LN2_ERROR * 0x1.71547652b82fep+0)
 
 typedef struct divergence {
     double kl, reverse, cross, spread;
@@ -32,30 +45,45 @@ static double extreme(double most, double least, double shift)
     return above > below ? above : below;
 }
 
-static double share_rest(const pair_share *share, double all)
+/* ln (v / w) */
+static double log_quotient(double v, double w)
 {
-    return at_least_0(share->first > share->second ? share->first : share->second) / all;
+    const double more = (v - w) / w;
+    return fabs(more) < 0.5 ? Sleef_cinz_log1pd1_u10purec(more) : Sleef_cinz_logd1_u10purec(v / w);
 }
 
-/* Results from the sums of the quick way, w d + u and so on; returns which of them are good enough. */
-static int quick_results(const pair_scan *s, divergence *out)
+/* whether a divergence from the quick way is good enough whatever the row, and where its logits have many values */
+typedef struct fitness {
+    int any, if_varied;
+} fitness;
+
+static fitness fitness_of(double kl, double share, double other_share, double left, double other_left)
+{
+    const double most = share * (1 + 2 * kl) + other_share, all = left * (1 + 2 * kl) + other_left;
+    const fitness f = {kl <= QUICK_KL && most <= QUICK_MOST && all <= QUICK_LEFT,
+                       kl <= QUICK_KL_VARIED && most <= QUICK_MOST_VARIED};
+    return f;
+}
+
+/* Results from the sums of the quick way. Returns which of them are good enough, *varied those that are if the logits of the row
+ * that weighs their terms have many values. */
+static int quick_results(const pair_scan *s, divergence *out, int *varied)
 {
     const pair_sums *sum = &s->sums;
-    double more = (sum->v - sum->w) / sum->w, shift = Sleef_cinz_log1pd1_u10purec(more); /* ln of sum e^b / sum e^a */
-    double p_share = share_rest(&s->p_share, sum->w), q_share = share_rest(&s->q_share, sum->v);
-    out->kl = at_least_0(sum->forward / sum->w + (shift - more));
-    out->reverse = at_least_0((sum->v - sum->w) / sum->v - sum->reverse / sum->v - shift);
-    /* a logarithm in the unit of the sums grows as x (1 - 2.7e-9) does */
-    double q_lse = Sleef_cinz_logd1_u10purec(sum->v * EXP_FACTOR) * (1 + EXP_LN2_ERROR * 0x1.71547652b82fep+0);
+    double shift = log_quotient(sum->v, sum->w) * QUICK_STRETCH;
+    double p_share = (double)s->p_share / sum->w, q_share = (double)s->q_share / sum->v;
+    double p_left = (double)s->p_left / sum->w, q_left = (double)s->q_left / sum->v;
+    out->kl = at_least_0(sum->forward / sum->w + shift);
+    out->reverse = at_least_0(-sum->reverse / sum->v - shift);
+    double q_lse = Sleef_cinz_logd1_u10purec(sum->v * EXP_FACTOR) * QUICK_STRETCH;
     out->cross = at_least_0(q_lse - sum->cross / sum->w);
     out->spread = extreme(s->most, s->least, shift);
-    if (!(fabs(shift) <= QUICK_SHIFT)) {
-        return 0;
-    }
-    int forward = p_share * (1 + 2 * out->kl) + q_share <= QUICK_MOST;
-    int reverse = q_share * (1 + 2 * out->reverse) + p_share <= QUICK_MOST;
-    int cross = forward && fabs(q_lse) <= QUICK_LEVEL;
-    return (forward ? HAS_KL : 0) | (cross ? HAS_CROSS : 0) | (reverse ? HAS_REVERSE : 0) | HAS_SPREAD;
+    const int forward = HAS_KL | (fabs(q_lse) <= QUICK_LEVEL ? HAS_CROSS : 0);
+    const int spread = s->farthest <= QUICK_FAR || out->spread >= s->farthest / 2 ? HAS_SPREAD : 0;
+    const fitness kl = fitness_of(out->kl, p_share, q_share, p_left, q_left);
+    const fitness back = fitness_of(out->reverse, q_share, p_share, q_left, p_left);
+    *varied = (kl.if_varied ? forward : 0) | (back.if_varied ? HAS_REVERSE : 0);
+    return (kl.any ? forward : 0) | (back.any ? HAS_REVERSE : 0) | spread;
 }
 
 static divergence exact_results(const pair_exact *s)
@@ -95,6 +123,12 @@ static lp_status worse(lp_status a, lp_status b)
     return a == LP_OK || (b != LP_OK && b < a) ? b : a; /* NAN < INF < EMPTY */
 }
 
+/* Whether the elements that have the mass have many values: what lies below an eighth of the mean has an eighth of it at most. */
+static int row_varies(const kernels *k, const source *from, size_t n, const row_result *r)
+{
+    return k->values_vary(from, n, (float)((double)r->logsumexp - Sleef_cinz_logd1_u10purec(8 * (double)n)));
+}
+
 /* one read of both rows where they are ordinary; *left loses what it found */
 static int compare_quickly(const kernels *k, const source *p, const source *q, size_t n, pair_result *r, int *left)
 {
@@ -108,7 +142,11 @@ static int compare_quickly(const kernels *k, const source *p, const source *q, s
     }
     r->p = row_finish(&job.p);
     r->q = row_finish(&job.q);
-    *left &= ~quick_results(&job, &r->d);
+    int varied;
+    *left &= ~quick_results(&job, &r->d, &varied);
+    const int by_p = *left & varied & (HAS_KL | HAS_CROSS), by_q = *left & varied & HAS_REVERSE;
+    *left &= ~(by_p != 0 && row_varies(k, p, n, &r->p) ? by_p : 0);
+    *left &= ~(by_q != 0 && row_varies(k, q, n, &r->q) ? by_q : 0);
     return 1;
 }
 

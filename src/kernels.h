@@ -46,6 +46,8 @@ typedef struct kernels {
     int (*compare_quick)(pair_scan *job, const source *p, const source *q, size_t n);
     /* any two rows that have mass, and neither NaN nor +inf */
     void (*compare_exact)(pair_exact *job, const source *p, const source *q, size_t n);
+    /* whether the elements from a level up have many different values; 0 also where these elements are few */
+    int (*values_vary)(const source *from, size_t n, float level);
     /* lp_stream_push: neither is NULL (core/push.h) */
     lp_status (*push)(struct state *s, const lp_logits *chunk);
     row_functions functions;

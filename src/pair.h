@@ -7,27 +7,21 @@
 /* which sums besides `forward` are wanted */
 enum { PAIR_REVERSE = 1, PAIR_CROSS = 2, PAIR_SPREAD = 4 };
 
-/* With w = e^a, v = e^b, d = a - b and u = v - w, in a unit that they share. Each term of `forward` and of -`reverse` is at
- * least 0, for e^-d >= 1 - d: where the rows are alike the sums are small themselves, and no large ones cancel. */
+/* with w = e^a, v = e^b and d = a - b, in a unit that they share */
 typedef struct pair_sums {
     double w, v;
-    double forward; /* w d + u */
-    double reverse; /* v d + u */
+    double forward; /* w d */
+    double reverse; /* v d */
     double cross;   /* w b */
 } pair_sums;
-
-/* the block sum that is largest, and what any other block has at most */
-typedef struct pair_share {
-    double first, second;
-    size_t offset; /* of the first */
-} pair_share;
 
 typedef struct pair_scan {
     row p, q; /* as a scan leaves them */
     int want;
     pair_sums sums;
-    double most, least; /* of d; only with PAIR_SPREAD */
-    pair_share p_share, q_share;
+    double most, least, farthest; /* of d, and the largest number that one of these came from; only with PAIR_SPREAD */
+    float p_left, q_left;         /* of w and of v, what was not taken exactly */
+    float p_share, q_share;       /* the most that eight elements of that have, or a little more */
 } pair_scan;
 
 /* the same sums in double, of e^(a - max) and e^(b - max) */

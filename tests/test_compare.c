@@ -200,6 +200,11 @@ static void shifted(float *b, const float *a, size_t n, rng *r)
 {
     add_noise(b, a, n, r, 0.125f, 1000);
 }
+/* as another model's logits lie: anywhere */
+static void elsewhere(float *b, const float *a, size_t n, rng *r)
+{
+    add_noise(b, a, n, r, 0.25f, rng_unit(r) * 80 - 40);
+}
 static void flatter(float *b, const float *a, size_t n, rng *r)
 {
     const float factor = 0.5f + rng_unit(r);
@@ -241,8 +246,10 @@ static void other_top(float *b, const float *a, size_t n, rng *r)
     b[rng_below(r, (uint32_t)n)] = isinf(top) ? FLT_MAX : top;
 }
 static const partner partners[] = {
-    {"nearly", nearly}, {"close", close_by},      {"far", far},       {"shifted", shifted}, {"flatter", flatter},
-    {"bf16", as_bf16},  {"unrelated", unrelated}, {"turned", turned}, {"masked", masked},   {"other top", other_top},
+    {"nearly", nearly},       {"close", close_by},      {"far", far},
+    {"shifted", shifted},     {"flatter", flatter},     {"bf16", as_bf16},
+    {"unrelated", unrelated}, {"turned", turned},       {"masked", masked},
+    {"other top", other_top}, {"elsewhere", elsewhere},
 };
 
 static void check_shape(const row_class *c, size_t n, size_t step, errors *e)
@@ -325,6 +332,102 @@ START_TEST(peaks)
             b[k % 4 ? top : (top + 1) % n] = (float)k * 0.7f + rng_bell(&r) * 0.3f;
             check_pair("peak", a, b, n, &r, &e);
         }
+    }
+    print_errors(&e);
+}
+END_TEST
+
+/* Rows of few different logits: the errors of as few exponentials, which each row's elements have in common and do not cancel. `heavy`
+ * of the elements have them, or all; a common one comes from the same place in both rows, or each row draws its own. */
+enum { FEW_VALUES = 6 };
+/* where e^x as the kernels have it is too small or too large by 8e-8, in turn, in each unit interval */
+static const float worst_exponents[] = {
+    -0x1.65aa28p+2f, -0x1.64e9d4p+2f, -0x1.0cf14p+2f, -0x1.388d4ep+2f, -0x1.c12974p+1f, -0x1.bf9fb2p+1f,
+    -0x1.686ffp+1f,  -0x1.66e6a6p+1f, -0x1.6dfc1p+0f, -0x1.6abff8p+0f, -0x1.7913fp-1f,  -0x1.72ee08p-1f,
+    0x1.4cb35p-1f,   0x1.536f8cp-1f,  0x1.57cbcp+0f,  0x1.5adf44p+0f,  0x1.049f34p+1f,  0x1.5ee1bap+1f,
+    0x1.b61104p+1f,  0x1.b79ac6p+1f,  0x1.076508p+2f, 0x1.348206p+2f,  0x1.601e38p+2f,  0x1.60de8cp+2f};
+
+/* two or three pairs of such values, in runs or mixed, each as often as it happens */
+static void draw_worst(float *a, float *b, size_t n, rng *r)
+{
+    const size_t values = 2 + rng_below(r, 2), runs = rng_below(r, 2);
+    float x[3], y[3], often[3], all = 0;
+    for (size_t i = 0; i < values; i++) {
+        const uint32_t at = rng_below(r, COUNT(worst_exponents)), step = rng_below(r, 5);
+        x[i] = worst_exponents[at];
+        y[i] = worst_exponents[at >= step ? at - step : at + step];
+        often[i] = expf(rng_unit(r) * -8);
+        all += often[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        float left = (runs ? ((float)i + 0.5f) / (float)n : rng_unit(r)) * all;
+        size_t k = 0;
+        while (k < values - 1 && left > often[k]) {
+            left -= often[k++];
+        }
+        a[i] = x[k];
+        b[i] = y[k];
+    }
+}
+
+static void draw_few(float *a, float *b, size_t n, size_t heavy, rng *r)
+{
+    const float spread = expf(rng_unit(r) * 3 - 2), apart = expf(rng_unit(r) * 5 - 4), low = -4 - rng_unit(r) * 20;
+    const size_t values = 1 + rng_below(r, FEW_VALUES);
+    const int common = rng_below(r, 2) != 0;
+    const float offset = rng_below(r, 2) ? rng_unit(r) * 80 - 40 : 0;
+    float x[FEW_VALUES], y[FEW_VALUES];
+    for (size_t i = 0; i < values; i++) {
+        x[i] = rng_bell(r) * spread;
+        y[i] = x[i] + rng_bell(r) * apart;
+    }
+    for (size_t i = 0; i < n; i++) {
+        a[i] = low + rng_bell(r);
+        b[i] = a[i] + rng_bell(r) * apart;
+    }
+    for (size_t i = 0; i < (heavy != 0 ? heavy : n); i++) {
+        const size_t at = heavy != 0 ? rng_below(r, (uint32_t)n) : i, k = rng_below(r, (uint32_t)values);
+        a[at] = x[k];
+        b[at] = y[common ? k : rng_below(r, (uint32_t)values)];
+    }
+    for (size_t i = 0; i < n; i++) {
+        b[i] += offset;
+    }
+}
+
+START_TEST(few_values)
+{
+    static const size_t sizes[] = {256, 300, 512, 1500, LP_BLOCK, 2 * LP_BLOCK};
+    static float a[2 * LP_BLOCK], b[2 * LP_BLOCK];
+    errors e = {0};
+    rng r = rng_for("few_values", 0, 0);
+    for (size_t k = 0; k < (test_quick() ? 500U : 20000U); k++) {
+        const size_t n = sizes[rng_below(&r, COUNT(sizes))];
+        if (k % 2 == 0) {
+            draw_worst(a, b, n, &r);
+        } else {
+            draw_few(a, b, n, k % 3 == 0 ? 2 + rng_below(&r, 40) : 0, &r);
+        }
+        check_pair("few values", a, b, n, &r, &e);
+    }
+    print_errors(&e);
+}
+END_TEST
+
+/* Frequent tokens have the lowest ids, so that most of the mass may lie in one block. */
+START_TEST(frequent_first)
+{
+    static float a[8 * LP_BLOCK], b[8 * LP_BLOCK];
+    const size_t n = COUNT(a);
+    errors e = {0};
+    rng r = rng_for("frequent_first", 0, 0);
+    for (size_t k = 0; k < (test_quick() ? COUNT(partners) : 12 * COUNT(partners)); k++) {
+        const float spread = rng_unit(&r) * 3;
+        for (size_t i = 0; i < n; i++) {
+            a[i] = rng_bell(&r) * spread - 1.2f * logf((float)i + 10);
+        }
+        partners[k % COUNT(partners)].make(b, a, n, &r);
+        check_pair("frequent first", a, b, n, &r, &e);
     }
     print_errors(&e);
 }
@@ -533,6 +636,8 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, rows_of_blocks);
     tcase_add_test(tcase, vocabularies);
     tcase_add_test(tcase, peaks);
+    tcase_add_test(tcase, few_values);
+    tcase_add_test(tcase, frequent_first);
     tcase_add_test(tcase, all_forms);
     tcase_add_test(tcase, wanted_outputs);
     tcase_add_test(tcase, statuses);

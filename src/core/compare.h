@@ -5,13 +5,15 @@
  * each row, and adds what depends on both. It gives up where a block of either row is not ordinary, and the caller then
  * goes the exact way, in double throughout.
  *
- * Errors of the quick way, in units of 2^-24, of the terms w d + u of one element, w = e^a, v = e^b, u = v - w:
- *   w and v              1.5 each (core/block.h)                      1.5 (w |d - kl| + w + v)
+ * Errors of the quick way, in units of 2^-24, of the terms w d + u of one element, w = e^a, v = e^b, d = a - b less the rows'
+ * common difference, u = v - w, v brought to w's level:
+ *   w and v              1.4 each (core/block.h)                      1.4 (w |d - kl| + w + v)
  *   d                    1, of |d|                                    w |d|
- *   u                    of four elements, as the difference of their sums: two additions each, one subtraction
+ *   u                    of two elements, as the difference of their sums: an addition each, one subtraction; then one more addition
  *   four fma, 1 addition 5, of the partial sums
  * The largest elements of both rows, which may hold nearly all the mass, are taken again exactly, with the seven elements
- * that share their sum. What is left are many small terms with errors of either sign, or little mass. */
+ * that share their sum. What is left are many small terms with errors of either sign, or little mass; src/compare.c decides by
+ * what the scan kept whether it is so. docs/adr/0014-comparing.md. */
 #ifndef LP_CORE_COMPARE_H
 #define LP_CORE_COMPARE_H
 #include "core/scan.h"
@@ -177,6 +179,22 @@ typedef struct pair_floats {
     float cross[LP_GROUPS * LP_LANES];
 } pair_floats;
 
+/* What brings two rows together whose logits differ by more than a little on average, as those of different models do: a - b, which
+ * is near `shift` then, is taken as (a - b) - shift, and v counts `ratio` times. Any values give the results; good ones give small
+ * terms. */
+typedef struct pair_centre {
+    double shift;         /* a float; 0: nothing is subtracted, and both ratios are 1 */
+    float ratio, inverse; /* e^shift, e^-shift, or nearly */
+} pair_centre;
+
+/* (a - b) - shift, rounded once where a - b is near shift */
+LP_INLINE vf shifted_difference(vf a, vf b, vf shift)
+{
+    const vf d = v_sub(a, b), back = v_sub(d, a);                    /* -b, nearly */
+    const vf lost = v_sub(v_sub(a, v_sub(d, back)), v_add(b, back)); /* what d lacks: exactly (Knuth 1969) */
+    return v_add(v_sub(d, shift), lost);
+}
+
 /* what is kept in registers over the groups of a block */
 typedef struct pair_vectors {
     vu bits;
@@ -231,7 +249,7 @@ LP_INLINE void pair_row_terms(float *e, const float *x, vu *bits, int all)
 
 /* Column c of one group of both rows. w and v are added as group_fast adds them. */
 LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const float *b, const pair_terms *e, int c,
-                           pair_vectors *k, int want, int all)
+                           pair_vectors *k, const pair_centre *centre, int want, int all)
 {
     vf w4[2], v4[2], forward[2], reverse[2], cross[2];
     LP_UNROLL for (int h = 0; h < 2; h++)
@@ -252,12 +270,20 @@ LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const floa
                 k->bits = v_bits_or(k->bits, ta, tb);
             }
         }
-        w4[h] = v_add(v_add(w[0], w[1]), v_add(w[2], w[3]));
-        v4[h] = v_add(v_add(v[0], v[1]), v_add(v[2], v[3]));
-        forward[h] = reverse[h] = v_sub(v4[h], w4[h]);
+        const vf w2[2] = {v_add(w[0], w[1]), v_add(w[2], w[3])}, v2[2] = {v_add(v[0], v[1]), v_add(v[2], v[3])};
+        w4[h] = v_add(w2[0], w2[1]);
+        v4[h] = v_add(v2[0], v2[1]);
+        if (centre == NULL) {
+            forward[h] = reverse[h] = v_add(v_sub(v2[0], w2[0]), v_sub(v2[1], w2[1]));
+        } else {
+            const vf ratio = v_set1(centre->ratio), inverse = v_set1(centre->inverse), none = v_set1(0);
+            forward[h] = v_add(v_fma(v2[0], ratio, v_sub(none, w2[0])), v_fma(v2[1], ratio, v_sub(none, w2[1])));
+            reverse[h] = v_add(v_fnma(w2[0], inverse, v2[0]), v_fnma(w2[1], inverse, v2[1]));
+        }
         LP_UNROLL for (size_t j = 0; j < 4; j++)
         {
-            vf y = v_load(b + start + j * LP_LANES), d = v_sub(v_load(a + start + j * LP_LANES), y);
+            const vf x = v_load(a + start + j * LP_LANES), y = v_load(b + start + j * LP_LANES);
+            const vf d = centre == NULL ? v_sub(x, y) : shifted_difference(x, y, v_set1((float)centre->shift));
             if (want & PAIR_SPREAD) {
                 k->most = v_max(k->most, d);
                 k->least = v_min(k->least, d);
@@ -285,9 +311,10 @@ LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const floa
     }
 }
 
-/* One group of both rows. The window of exp_narrow differs between ISAs, so where it does not hold the group is taken again
- * through that of exp_terms, which all share: `all` is set then. */
-LP_INLINE void pair_group(pair_floats *f, size_t to, const float *a, const float *b, pair_vectors *k, int want, int all)
+/* One group of both rows; centre: NULL where that is of 0. The window of exp_narrow differs between ISAs, so where it does not hold
+ * the group is taken again through that of exp_terms, which all share: `all` is set then. */
+LP_INLINE void pair_group(pair_floats *f, size_t to, const float *a, const float *b, pair_vectors *k,
+                          const pair_centre *centre, int want, int all)
 {
     pair_terms e;
     if (PAIR_SPLIT) {
@@ -297,43 +324,65 @@ LP_INLINE void pair_group(pair_floats *f, size_t to, const float *a, const float
     if (LP_COLUMNS > 2) { /* flat, the registers would not do */
         _Pragma("GCC unroll 1") for (int c = 0; c < LP_COLUMNS; c++)
         {
-            pair_column(f, to, a, b, &e, c, k, want, all);
+            pair_column(f, to, a, b, &e, c, k, centre, want, all);
         }
     } else {
         LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
         {
-            pair_column(f, to, a, b, &e, c, k, want, all);
+            pair_column(f, to, a, b, &e, c, k, centre, want, all);
         }
     }
 }
+
+/* The blocks with the largest sums of a lane in their whole groups, and these sums: one block more than may hold a row's largest
+ * element, or the other's. */
+enum { PAIR_PEAKS = 3 };
+typedef struct pair_peaks {
+    float sum[PAIR_PEAKS];
+    size_t offset[PAIR_PEAKS];
+} pair_peaks;
 
 /* what a scan of each row keeps besides the row */
 typedef struct pair_side {
     bound max;
     held_block held;
+    pair_centre centre; /* of the held block */
+    pair_peaks peaks;
 } pair_side;
 
-LP_INLINE void pair_keep(row *r, pair_side *side, pair_share *share, const block_groups *g, double s, vf peak,
-                         size_t offset, size_t n)
+static __attribute__((noinline)) void peaks_insert(pair_peaks *peaks, float sum, size_t offset)
+{
+    for (int i = 0; i < PAIR_PEAKS; i++) {
+        if (sum > peaks->sum[i]) {
+            const float next = peaks->sum[i];
+            const size_t next_offset = peaks->offset[i];
+            peaks->sum[i] = sum;
+            peaks->offset[i] = offset;
+            sum = next;
+            offset = next_offset;
+        }
+    }
+}
+
+/* peak: of the block's lanes; whole: of those in whole groups */
+LP_INLINE void pair_keep(row *r, pair_side *side, const block_groups *g, const pair_centre *centre, double s, vf peak,
+                         vf whole, size_t offset, size_t n)
 {
     raw_sum raw = {s, 0, __builtin_nanf(""), narrow_reference};
     bound_update(&side->max, r->max);
     if (peak_reaches(peak, side->max.e)) {
         raw.m = block_max(g);
         block_hold(r, &side->held, offset, n, (int32_t)offset, &raw);
+        side->centre = side->held.offset == offset ? *centre : side->centre;
     } else {
         block_wait(r, &side->held, &raw);
     }
-    if (s > share->first) {
-        share->second = share->first;
-        share->first = s;
-        share->offset = offset;
-    } else if (s > share->second) {
-        share->second = s;
+    if (peak_exceeds(whole, side->peaks.sum[PAIR_PEAKS - 1])) {
+        peaks_insert(&side->peaks, v_max_lanes(whole), offset);
     }
 }
 
-/* The exact sums of up to 256 elements, u included, in the unit of exp_terms, which lacks EXP_FACTOR and takes ln 2 for EXP_LN2: e^x
+/* The exact sums of up to 256 elements in the unit of exp_terms, which lacks EXP_FACTOR and takes ln 2 for EXP_LN2: e^x
  * comes out as that of x (1 - 2.7e-9). */
 static pair_exact pair_elements(const float *a, const float *b, size_t n)
 {
@@ -342,8 +391,6 @@ static pair_exact pair_elements(const float *a, const float *b, size_t n)
     exact_init(&s);
     exact_block(&s, a, b, n, 0, 0, 1 - EXP_LN2_ERROR * 0x1.71547652b82fep+0);
     exact_finish(&all, &s);
-    all.forward += all.v - all.w;
-    all.reverse += all.v - all.w;
     return all;
 }
 
@@ -360,10 +407,11 @@ static void pair_add(pair_sums *sums, const pair_exact *e)
 /* the state of a quick comparison */
 typedef struct pair_state {
     pair_side p, q;
+    pair_centre centre;
     pair_vectors k;
     pair_floats f;
     block_groups a, b;
-    double most, least; /* of the last group, where it is not whole */
+    double most, least, farthest; /* of d, and of |d - shift|: of what `k` does not have */
 } pair_state;
 
 static void pair_subtract(pair_sums *sums, const pair_sums *was)
@@ -375,23 +423,41 @@ static void pair_subtract(pair_sums *sums, const pair_sums *was)
     sums->cross -= was->cross;
 }
 
-static void share_subtract(pair_share *share, size_t id, double mass)
-{
-    if (share->offset == id / LP_BLOCK_SIZE * LP_BLOCK_SIZE) {
-        share->first -= mass;
-    }
-}
-
 static void pair_begin(pair_state *st)
 {
     const float inf = __builtin_inff();
+    memset(&st->p.peaks, 0, sizeof st->p.peaks);
+    memset(&st->q.peaks, 0, sizeof st->q.peaks);
     st->p.max.level = st->q.max.level = __builtin_nanf("");
     held_init(&st->p.held);
     held_init(&st->q.held);
+    const pair_centre none = {0, 1, 1};
+    st->centre = st->p.centre = st->q.centre = none;
     st->k.most = v_set1(-inf);
     st->k.least = v_set1(inf);
     st->most = -__builtin_inf();
     st->least = __builtin_inf();
+    st->farthest = 0;
+}
+
+static void extremes_join(pair_state *st, double most, double least)
+{
+    st->most = most > st->most ? most : st->most;
+    st->least = least < st->least ? least : st->least;
+}
+
+/* takes what the lanes have of the extremes out of them, before the centre moves and at the end */
+static void extremes_collect(pair_state *st)
+{
+    const float inf = __builtin_inff();
+    const double most = (double)v_max_lanes(st->k.most), least = (double)v_min_lanes(st->k.least);
+    if (most >= least) { /* there are some */
+        const double far = most > -least ? most : -least;
+        st->farthest = far > st->farthest ? far : st->farthest;
+        extremes_join(st, most + st->centre.shift, least + st->centre.shift);
+    }
+    st->k.most = v_set1(-inf);
+    st->k.least = v_set1(inf);
 }
 
 /* The last group of a row, where it is not whole: its elements exactly, and the sums of each row's block as block_fast makes
@@ -408,8 +474,7 @@ static __attribute__((noinline)) int pair_padded(pair_scan *job, pair_state *st,
         return 0;
     }
     pair_add(&job->sums, &e);
-    st->most = e.most;
-    st->least = e.least;
+    extremes_join(st, e.most, e.least);
     size_t to = (size_t)st->a.whole * LP_LANES;
     group_careful(a, st->f.w.s + to, st->f.w.q + to, 0, &narrow_reference);
     group_careful(b, st->f.v.s + to, st->f.v.q + to, 0, &narrow_reference);
@@ -436,45 +501,105 @@ static int pair_pad(pair_floats *f, int groups)
 }
 
 /* the whole groups of a block; 0 where an element lies outside the window */
-LP_INLINE int pair_groups(pair_state *st, const float *a, const float *b, int groups, int want, int all)
+LP_INLINE int pair_groups(pair_state *st, const float *a, const float *b, int groups, const pair_centre *centre,
+                          int want, int all)
 {
     pair_vectors k = st->k;
     k.bits = v_bits_zero();
     k.w_peak = k.v_peak = v_set1(0);
     for (int i = 0; i < groups; i++) {
-        pair_group(&st->f, (size_t)i * LP_LANES, a + i * LP_GROUP, b + i * LP_GROUP, &k, want, all);
+        pair_group(&st->f, (size_t)i * LP_LANES, a + i * LP_GROUP, b + i * LP_GROUP, &k, centre, want, all);
     }
     st->k = k;
     return !v_bits_test(k.bits, all ? EXP_OUTSIDE : NARROW_OUTSIDE);
 }
 
-static __attribute__((noinline)) int pair_again(pair_state *st, const float *a, const float *b, int groups)
+enum { PAIR_ALL = PAIR_REVERSE | PAIR_CROSS | PAIR_SPREAD };
+
+static __attribute__((noinline)) int pair_centred(pair_state *st, const float *a, const float *b, int groups)
 {
-#ifdef LP_OWN_EXP_NARROW
-    return pair_groups(st, a, b, groups, PAIR_REVERSE | PAIR_CROSS | PAIR_SPREAD, 1);
-#else
-    return (void)st, (void)a, (void)b, groups < 0;
-#endif
+    const pair_centre centre = st->centre;
+    return pair_groups(st, a, b, groups, &centre, PAIR_ALL, 0);
 }
 
-/* one block of both rows; 0 where it is not ordinary */
+static __attribute__((noinline)) int pair_again(pair_state *st, const float *a, const float *b, int groups)
+{
+    const pair_centre centre = st->centre;
+    return pair_groups(st, a, b, groups, &centre, PAIR_ALL, 1);
+}
+
+#ifdef LP_OWN_EXP_NARROW
+enum { PAIR_HAS_OTHER_WINDOW = 1 };
+#else
+enum { PAIR_HAS_OTHER_WINDOW = 0 };
+#endif
+
+LP_INLINE int pair_groups_of(pair_state *st, const float *a, const float *b, int groups, int want)
+{
+    const int fits =
+        st->centre.shift == 0 ? pair_groups(st, a, b, groups, NULL, want, 0) : pair_centred(st, a, b, groups);
+    return fits || (PAIR_HAS_OTHER_WINDOW && pair_again(st, a, b, groups));
+}
+
+/* ln x, give or take 1/256 */
+static double rough_log(double x)
+{
+    const uint64_t bits = double_bits(x), mantissa = (bits & 0xFFFFFFFFFFFFFU) | 0x3FF0000000000000U;
+    double y = ((double)((int64_t)(bits >> 52) - 1023) + (bits_double(mantissa) - 1)) * 0x1.62e42fefa39efp-1;
+    y += x * exp_double(-y) - 1;
+    return y;
+}
+
+/* Whether the centre is where the rows' sums so far, w and v, are. */
+static inline int centre_holds(const pair_centre *centre, double w, double v)
+{
+    const double near = v * (double)centre->ratio;
+    return w <= near * 1.25 && w >= near * 0.8;
+}
+
+static __attribute__((noinline)) void centre_move(pair_centre *centre, double w, double v)
+{
+    centre->shift = (rough_log(w / v) + 0x1.8p48) - 0x1.8p48; /* in steps of 1/16 */
+    centre->ratio = (float)exp_double(centre->shift);
+    centre->inverse = (float)exp_double(-centre->shift);
+}
+
+/* what the lanes' sums of a row's w and v, and of the terms that are small, say of the sums of w d and of v d */
+static inline void pair_terms_add(pair_sums *sums, const pair_centre *centre, double w, double v, double forward,
+                                  double reverse)
+{
+    sums->forward += forward + (w - v * (double)centre->ratio) + w * centre->shift;
+    sums->reverse += reverse - (v - w * (double)centre->inverse) + v * centre->shift;
+}
+
+/* One block of both rows; 0 where it is not ordinary. Where the block moves the centre it is taken again. */
 LP_INLINE int pair_block(pair_scan *job, pair_state *st, const float *a, const float *b, size_t offset, size_t n,
                          int full, int want)
 {
     block_cut(&st->a, a, n);
     block_cut(&st->b, b, n);
     int groups = full ? LP_GROUPS : st->a.whole;
-    if (!pair_groups(st, a, b, groups, want, 0) && !pair_again(st, a, b, groups)) {
+    const vf most = st->k.most, least = st->k.least;
+    if (!pair_groups_of(st, a, b, groups, want)) {
         return 0;
     }
     int count = full ? LP_GROUPS : pair_pad(&st->f, groups);
     double w = v_sum_groups(st->f.w.s, count), v = v_sum_groups(st->f.v.s, count);
+    if (groups != 0 && !centre_holds(&st->centre, job->sums.w + w, job->sums.v + v)) {
+        if (!narrow_holds(w) || !narrow_holds(v)) {
+            return 0;
+        }
+        st->k.most = most;
+        st->k.least = least;
+        extremes_collect(st);
+        centre_move(&st->centre, job->sums.w + w, job->sums.v + v);
+        pair_again(st, a, b, groups);
+    }
+    const vf w_whole = st->k.w_peak, v_whole = st->k.v_peak;
     job->sums.w += w;
     job->sums.v += v;
-    job->sums.forward += v_sum_groups(st->f.forward, count);
-    if (want & PAIR_REVERSE) {
-        job->sums.reverse += v_sum_groups(st->f.reverse, count);
-    }
+    pair_terms_add(&job->sums, &st->centre, w, v, v_sum_groups(st->f.forward, count),
+                   want & PAIR_REVERSE ? v_sum_groups(st->f.reverse, count) : 0);
     if (want & PAIR_CROSS) {
         job->sums.cross += v_sum_groups(st->f.cross, count);
     }
@@ -484,20 +609,21 @@ LP_INLINE int pair_block(pair_scan *job, pair_state *st, const float *a, const f
     if (!narrow_holds(w) || !narrow_holds(v)) {
         return 0;
     }
-    pair_keep(&job->p, &st->p, &job->p_share, &st->a, w, st->k.w_peak, offset, n);
-    pair_keep(&job->q, &st->q, &job->q_share, &st->b, v, st->k.v_peak, offset, n);
+    pair_keep(&job->p, &st->p, &st->a, &st->centre, w, st->k.w_peak, w_whole, offset, n);
+    pair_keep(&job->q, &st->q, &st->b, &st->centre, v, st->k.v_peak, v_whole, offset, n);
     return 1;
 }
 
 static __attribute__((noinline)) int pair_last(pair_scan *job, pair_state *st, const float *a, const float *b,
                                                size_t offset, size_t n)
 {
-    return pair_block(job, st, a, b, offset, n, 0, PAIR_REVERSE | PAIR_CROSS | PAIR_SPREAD);
+    return pair_block(job, st, a, b, offset, n, 0, PAIR_ALL);
 }
 
 /* The sums of the eight elements that share a lane with element id, which is among the largest: exact instead of what was
  * added. */
-static void pair_refine(pair_scan *job, const source *p, const source *q, size_t n, size_t id)
+static void pair_refine(pair_scan *job, const source *p, const source *q, size_t n, size_t id,
+                        const pair_centre *centre, pair_sums *taken)
 {
     _Alignas(64) float buffer[2][LP_GROUP];
     size_t group = id / LP_GROUP * LP_GROUP, lane = id % LP_LANES;
@@ -508,18 +634,134 @@ static void pair_refine(pair_scan *job, const source *p, const source *q, size_t
     pair_floats f;
     pair_vectors k = {v_bits_zero(), v_set1(0), v_set1(0), v_set1(0), v_set1(0)};
     float x[LP_SETS], y[LP_SETS];
-    pair_group(&f, 0, a, b, &k, PAIR_REVERSE | PAIR_CROSS, 1);
+    pair_group(&f, 0, a, b, &k, centre, PAIR_REVERSE | PAIR_CROSS, 1);
     for (size_t i = 0; i < LP_SETS; i++) {
         memcpy(x + i, a + i * LP_LANES + lane, sizeof *x);
         memcpy(y + i, b + i * LP_LANES + lane, sizeof *y);
     }
     pair_exact e = pair_elements(x, y, LP_SETS);
     pair_add(&job->sums, &e);
-    pair_sums was = {(double)f.w.s[lane], (double)f.v.s[lane], (double)f.forward[lane], (double)f.reverse[lane],
-                     (double)f.cross[lane]};
+    pair_add(taken, &e);
+    pair_sums was = {(double)f.w.s[lane], (double)f.v.s[lane], 0, 0, (double)f.cross[lane]};
+    pair_terms_add(&was, centre, was.w, was.v, (double)f.forward[lane], (double)f.reverse[lane]);
     pair_subtract(&job->sums, &was);
-    share_subtract(&job->p_share, group, was.w);
-    share_subtract(&job->q_share, group, was.v);
+}
+
+/* ---- what may lie in few elements --------------------------------------------------------------------------------------- */
+
+/* the largest sum of a lane outside two blocks */
+static float peaks_outside(const pair_peaks *peaks, const size_t block[2])
+{
+    float most = 0;
+    for (int i = 0; i < PAIR_PEAKS; i++) {
+        const int outside = peaks->offset[i] != block[0] && peaks->offset[i] != block[1];
+        most = outside && peaks->sum[i] > most ? peaks->sum[i] : most;
+    }
+    return most;
+}
+
+/* that of a block, or a bound on it */
+static float peaks_of(const pair_peaks *peaks, size_t offset)
+{
+    float sum = peaks->sum[PAIR_PEAKS - 1];
+    for (int i = 0; i < PAIR_PEAKS; i++) {
+        sum = peaks->offset[i] == offset && peaks->sum[i] > sum ? peaks->sum[i] : sum;
+    }
+    return sum;
+}
+
+/* the largest of the lanes of n whole groups, but for those of elements that lie at `top` in the block, if they do */
+static float lanes_rest(float *sums, size_t n, size_t offset, const size_t top[2])
+{
+    vf most = v_set1(0);
+    for (int t = 0; t < 2; t++) {
+        if (top[t] - offset < n * LP_GROUP) {
+            sums[(top[t] - offset) / LP_GROUP * LP_LANES + top[t] % LP_LANES] = 0;
+        }
+    }
+    for (size_t i = 0; i < n * LP_LANES; i += LP_WIDTH) {
+        most = v_max(most, v_load(sums + i));
+    }
+    return v_max_lanes(most);
+}
+
+/* Whether shares as large as these, of sums, are small enough for either divergence (src/compare.c), with room for roughness. */
+static int shares_do(const pair_sums *sums, float w_most, float v_most)
+{
+    const double shift = rough_log(sums->v / sums->w), w = (double)w_most / sums->w, v = (double)v_most / sums->v;
+    const double kl = sums->forward / sums->w + shift, reverse = -sums->reverse / sums->v - shift;
+    const double most = kl < 0.9 && reverse < 0.9 ? 0.95 : 0.45;
+    return w * (1 + 2 * kl) + v <= most && v * (1 + 2 * reverse) + w <= most;
+}
+
+/* Of each row, the most that is in a lane, without those that were taken exactly. In the blocks of these it is not known: it is no
+ * more than with them, nor than what they left of all. Where that does not do, and only there, all lanes are looked at once more. */
+static void pair_shares(pair_scan *job, pair_state *st, const source *p, const source *q, size_t n, const size_t top[2],
+                        const pair_sums *taken, float buffer[2][LP_BLOCK_SIZE])
+{
+    const size_t block[2] = {top[0] / LP_BLOCK_SIZE * LP_BLOCK_SIZE, top[1] / LP_BLOCK_SIZE * LP_BLOCK_SIZE};
+    const size_t last = (n - 1) / LP_BLOCK_SIZE * LP_BLOCK_SIZE;
+    const float w_left = (float)(job->sums.w - taken->w), v_left = (float)(job->sums.v - taken->v);
+    float w = peaks_outside(&st->p.peaks, block), v = peaks_outside(&st->q.peaks, block), own_w[2], own_v[2];
+    const float w_rest = w, v_rest = v;
+    for (int t = 0; t < 2; t++) {
+        own_w[t] = peaks_of(&st->p.peaks, block[t]);
+        own_v[t] = peaks_of(&st->q.peaks, block[t]);
+        own_w[t] = own_w[t] < w_left ? own_w[t] : w_left;
+        own_v[t] = own_v[t] < v_left ? own_v[t] : v_left;
+        w = own_w[t] > w ? own_w[t] : w;
+        v = own_v[t] > v ? own_v[t] : v;
+    }
+    if (!shares_do(&job->sums, w, v)) {
+        w = w_rest;
+        v = v_rest;
+        for (int t = 0; t < (block[0] == block[1] ? 1 : 2); t++) {
+            const size_t size = n - block[t] < LP_BLOCK_SIZE ? n - block[t] : LP_BLOCK_SIZE, groups = size / LP_GROUP;
+            if (block[t] != last || (t != 0 && block[0] != last)) { /* those of the last one are there */
+                pair_again(st, block_at(p, block[t], size, buffer[0]), block_at(q, block[t], size, buffer[1]),
+                           (int)groups);
+            }
+            own_w[t] = lanes_rest(st->f.w.s, groups, block[t], top);
+            own_v[t] = lanes_rest(st->f.v.s, groups, block[t], top);
+            w = own_w[t] > w ? own_w[t] : w;
+            v = own_v[t] > v ? own_v[t] : v;
+        }
+    }
+    job->p_left = w_left;
+    job->q_left = v_left;
+    job->p_share = w;
+    job->q_share = v;
+}
+
+/* how many of the elements at x and of those 32 further on reach the level, both of a pair, and how many pairs of these are equal */
+LP_INLINE void pairs_count(const float *x, float level, size_t *pairs, size_t *equal)
+{
+    const vf l = v_set1(level);
+    LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+    {
+        const vf one = v_load(x + c * LP_WIDTH), next = v_load(x + LP_LANES + c * LP_WIDTH);
+        const uint32_t both = v_mask_ge(one, l) & v_mask_ge(next, l);
+        *pairs += (size_t)__builtin_popcount(both);
+        *equal += (size_t)__builtin_popcount(both & v_mask_ge(one, next) & v_mask_ge(next, one));
+    }
+}
+
+/* Whether the elements from a level up have many different values: neighbours in a lane are seldom equal. Of a long row, some blocks
+ * are looked at. */
+static int values_vary(const source *from, size_t n, float level)
+{
+    enum { ENOUGH = 128, SELDOM = 16, BLOCKS = 16 };
+    const size_t step = (n / LP_BLOCK_SIZE / BLOCKS + 1) * LP_BLOCK_SIZE;
+    _Alignas(64) float buffer[LP_BLOCK_SIZE];
+    size_t pairs = 0, equal = 0;
+    for (size_t i = 0; i + LP_GROUP <= n; i += step) {
+        const size_t size = (n - i < LP_BLOCK_SIZE ? n - i : LP_BLOCK_SIZE) / LP_GROUP * LP_GROUP;
+        const float *x = block_at(from, i, size, buffer);
+        for (size_t j = 0; j + LP_LANES < size; j += LP_LANES) {
+            pairs_count(x + j, level, &pairs, &equal);
+        }
+    }
+    return pairs >= ENOUGH && equal * SELDOM <= pairs;
 }
 
 /* finds the maximum of the block that has it, and what the block has without it */
@@ -547,14 +789,17 @@ LP_INLINE int pair_blocks(pair_scan *job, const source *p, const source *q, size
     }
     pair_settle(&job->p, &st.p.held, &st.a, block_at(p, st.p.held.offset, st.p.held.n, buffer[0]));
     pair_settle(&job->q, &st.q.held, &st.b, block_at(q, st.q.held.offset, st.q.held.n, buffer[1]));
-    size_t p_top = (size_t)job->p.id, q_top = (size_t)job->q.id;
-    pair_refine(job, p, q, n, p_top);
-    if (p_top / LP_GROUP != q_top / LP_GROUP || p_top % LP_LANES != q_top % LP_LANES) {
-        pair_refine(job, p, q, n, q_top);
+    const size_t top[2] = {(size_t)job->p.id, (size_t)job->q.id};
+    pair_sums taken = {0, 0, 0, 0, 0};
+    pair_refine(job, p, q, n, top[0], &st.p.centre, &taken);
+    if (top[0] / LP_GROUP != top[1] / LP_GROUP || top[0] % LP_LANES != top[1] % LP_LANES) {
+        pair_refine(job, p, q, n, top[1], &st.q.centre, &taken);
     }
-    double most = (double)v_max_lanes(st.k.most), least = (double)v_min_lanes(st.k.least);
-    job->most = most > st.most ? most : st.most;
-    job->least = least < st.least ? least : st.least;
+    extremes_collect(&st);
+    pair_shares(job, &st, p, q, n, top, &taken, buffer);
+    job->most = st.most;
+    job->least = st.least;
+    job->farthest = st.farthest;
     return 1;
 }
 
@@ -567,6 +812,6 @@ static int compare_quick(pair_scan *job, const source *p, const source *q, size_
     if (job->want == PAIR_REVERSE) {
         return pair_blocks(job, p, q, n, PAIR_REVERSE);
     }
-    return pair_blocks(job, p, q, n, PAIR_REVERSE | PAIR_CROSS | PAIR_SPREAD);
+    return pair_blocks(job, p, q, n, PAIR_ALL);
 }
 #endif

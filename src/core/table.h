@@ -22,6 +22,15 @@ static void log1p_some(double x[ROW_SOME])
 }
 
 #define LP_KERNELS(name, isa)                                                                                          \
-    const kernels kernels_##name = {isa,     scan_row,      scan_short,    pick_short, dense_row,                      \
-                                    prepare, compare_quick, compare_exact, push_chunk, {exp_some, log1p_some}}
+    const kernels kernels_##name = {isa,                                                                               \
+                                    scan_row,                                                                          \
+                                    scan_short,                                                                        \
+                                    pick_short,                                                                        \
+                                    dense_row,                                                                         \
+                                    prepare,                                                                           \
+                                    compare_quick,                                                                     \
+                                    compare_exact,                                                                     \
+                                    values_vary,                                                                       \
+                                    push_chunk,                                                                        \
+                                    {exp_some, log1p_some}}
 #endif
