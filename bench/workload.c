@@ -104,12 +104,25 @@ void row_fill(float *row, size_t n, row_kind kind, uint64_t seed)
         for (size_t i = 0; i < n; i++)
             row[i] = -12.0f + 24.0f * ((float)i / (float)n);
         break;
+    case ROW_FREQUENT:
+        fill_normal(row, n, 1.0f, &state);
+        for (size_t i = 0; i < n; i++)
+            row[i] += 12.0f - 1.1f * logf(10.0f + (float)i);
+        break;
     }
+}
+
+void row_second(float *out, const float *row, size_t n, float deviation, float level, uint64_t seed)
+{
+    const float *pool = normal_pool();
+    size_t at = (size_t)(random_bits(&seed) % POOL);
+    for (size_t i = 0; i < n; i++)
+        out[i] = row[i] + deviation * pool[(at + i) % POOL] + level;
 }
 
 const char *row_kind_name(row_kind kind)
 {
-    static const char *const name[] = {"bell", "zipf", "masked", "ties", "normal", "ascending"};
+    static const char *const name[] = {"bell", "zipf", "masked", "ties", "normal", "ascending", "frequent first"};
     return name[kind];
 }
 

@@ -17,10 +17,14 @@ typedef enum {
     ROW_TIES,   /* a bell rounded to eighths: every value is shared by many tokens */
     ROW_NORMAL, /* standard normal, as tests draw them: so close together that lanes' sums say little of their elements */
     ROW_ASCENDING, /* strictly rising: every element enters the top-k */
+    ROW_FREQUENT, /* the lowest ids are the most frequent, as a byte-pair vocabulary has them: most mass in one block */
 } row_kind;
 
 const char *row_kind_name(row_kind kind);
 void row_fill(float *row, size_t n, row_kind kind, uint64_t seed);
+
+/* What a second model gives where the first one gives `row`: normal differences of that deviation, at another level. */
+void row_second(float *out, const float *row, size_t n, float deviation, float level, uint64_t seed);
 
 /* The same values as 16-bit floats, rounded to nearest even. */
 void row_narrow(uint16_t *out, const float *row, size_t n, lp_dtype dtype);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Runs each main kernel once between two callgrind requests, so that its instructions can be counted exactly. */
 #include "workload.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <valgrind/callgrind.h>
 
 enum { VOCAB = 32000, TOP = 20 };
@@ -13,7 +15,7 @@ typedef struct job {
     void (*run)(const lp_logits *in);
 } job;
 
-static float *dense, other[VOCAB], normal[VOCAB], top[TOP], one[4];
+static float *dense, like[VOCAB], apart[VOCAB], unrelated[VOCAB], frequent[VOCAB], normal[VOCAB], top[TOP], one[4];
 static int32_t id[TOP], rank, token = 4711;
 static uint32_t *allowed;
 static void *stream;
@@ -88,13 +90,49 @@ static void run_stream(const lp_logits *in)
     need_ok(lp_stream_finish(stream, &row, top, id));
 }
 
-static void run_compare(const lp_logits *in)
+static void compare(const float *p_row, const float *q_row)
 {
     double kl;
-    lp_logits q = *in;
-    q.data = other;
+    lp_logits p = {.data = p_row, .rows = 1, .vocab = VOCAB}, q = p;
+    q.data = q_row;
     lp_divergence out = {.kl = &kl};
-    need_ok(lp_compare(in, &q, NULL, &out));
+    need_ok(lp_compare(&p, &q, NULL, &out));
+}
+
+static void run_kl(const lp_logits *in)
+{
+    compare(in->data, like);
+}
+
+/* of a model whose logits lie at another level */
+static void run_kl_apart(const lp_logits *in)
+{
+    compare(in->data, apart);
+}
+
+/* so far apart that the values have to be many */
+static void run_kl_unrelated(const lp_logits *in)
+{
+    compare(in->data, unrelated);
+}
+
+/* in double, for a logit is -inf */
+static void run_kl_exact(const lp_logits *in)
+{
+    static float masked[VOCAB];
+    memcpy(masked, in->data, sizeof masked);
+    masked[VOCAB / 2] = -INFINITY;
+    compare(masked, like);
+}
+
+/* most of the mass in one block */
+static void run_kl_frequent(const lp_logits *in)
+{
+    (void)in;
+    static float second[VOCAB];
+    if (second[0] == 0)
+        row_second(second, frequent, VOCAB, 0.05F, 0, 6);
+    compare(frequent, second);
 }
 
 static const job JOBS[] = {
@@ -108,7 +146,11 @@ static const job JOBS[] = {
     {"score/f32", LP_F32, run_score},
     {"score_allow50/f32", LP_F32, run_masked},
     {"stream/f32", LP_F32, run_stream},
-    {"kl/f32", LP_F32, run_compare},
+    {"kl/f32", LP_F32, run_kl},
+    {"kl_apart/f32", LP_F32, run_kl_apart},
+    {"kl_frequent/f32", LP_F32, run_kl_frequent},
+    {"kl_unrelated/f32", LP_F32, run_kl_unrelated},
+    {"kl_exact/f32", LP_F32, run_kl_exact},
     {"topk_normal/f32", LP_F32, run_topk_normal},
     {"score_normal/f32", LP_F32, run_score_normal},
 };
@@ -131,7 +173,10 @@ int main(void)
     float *row = bench_alloc(VOCAB * sizeof *row);
     uint16_t *narrow[3] = {NULL, bench_alloc(VOCAB * 2), bench_alloc(VOCAB * 2)};
     row_fill(row, VOCAB, ROW_BELL, 1);
-    row_fill(other, VOCAB, ROW_BELL, 2);
+    row_fill(unrelated, VOCAB, ROW_BELL, 2);
+    row_fill(frequent, VOCAB, ROW_FREQUENT, 5);
+    row_second(like, row, VOCAB, 0.05F, 0, 6);
+    row_second(apart, row, VOCAB, 0.5F, -7.3F, 6);
     row_fill(normal, VOCAB, ROW_NORMAL, 4);
     row_narrow(narrow[LP_BF16], row, VOCAB, LP_BF16);
     row_narrow(narrow[LP_F16], row, VOCAB, LP_F16);
