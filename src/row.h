@@ -28,8 +28,10 @@ typedef struct row {
     float max; /* -inf: no mass yet */
     int32_t id;
     uint32_t flags;
-    uint32_t wide_hint; /* the last block left the fast path: costs, never bits */
+    uint32_t
+        wide_hint; /* the last block left the fast path, ROW_WIDE: for values beyond its window; costs, never bits */
 } row;
+enum { ROW_WIDE = 2 };
 
 void row_init(row *r, int entropy);
 

@@ -87,6 +87,7 @@ LP_INLINE vf v_exp_table(vf t)
  * checks that for every float. */
 #define LP_OWN_EXP_NARROW
 #define NARROW_OUTSIDE (~0x498007FFU)
+#define NARROW_LOWEST (-66.5F) /* where that window ends, but for its last bits */
 LP_INLINE vf exp_narrow(vf x, vf *t)
 {
     static const float table[8] = EXP_TABLE_REVERSED;

@@ -241,22 +241,22 @@ static void group_careful(const float *x, float *s, float *q, float m, const ref
     const vf shift = v_set1(ref->shift), lowest = v_set1(ref->lowest), magic = v_set1(ref->magic);
     /* what is dropped is computed as e^0: e^lowest could be subnormal, which takes the CPU a hundred cycles */
     const vf top = v_set1(m - ref->shift), zero = v_set1(0);
-    for (int c = 0; c < LP_COLUMNS; c++) {
-        vf e[LP_SETS], d[LP_SETS];
-        for (int i = 0; i < LP_SETS; i++) {
-            vf a = v_sub(v_load(x + i * LP_LANES + c * LP_WIDTH), shift), t;
-            e[i] = d[i] = zero;
-            if (v_mask_ge(a, lowest) == 0) {
-                continue;
-            }
-            vf inside = v_where_ge(a, lowest, a, zero);
-            e[i] = v_where_ge(a, lowest, exp_terms(inside, magic, &t), zero);
-            d[i] = v_sub(inside, top);
-        }
+    /* not flat: the registers would not do */
+    _Pragma("GCC unroll 1") for (int c = 0; c < LP_COLUMNS; c++)
+    {
         vf pair[4], pair_q[4];
-        for (int p = 0; p < 4; p++) {
-            pair[p] = v_add(e[2 * p], e[2 * p + 1]);
-            pair_q[p] = v_fma(e[2 * p + 1], d[2 * p + 1], v_mul(e[2 * p], d[2 * p]));
+        LP_UNROLL for (int p = 0; p < 4; p++)
+        {
+            vf e[2], d[2], t;
+            LP_UNROLL for (int i = 0; i < 2; i++)
+            {
+                const vf a = v_sub(v_load(x + (2 * p + i) * LP_LANES + c * LP_WIDTH), shift);
+                const vf inside = v_where_ge(a, lowest, a, zero);
+                e[i] = v_where_ge(a, lowest, exp_terms(inside, magic, &t), zero);
+                d[i] = v_sub(inside, top);
+            }
+            pair[p] = v_add(e[0], e[1]);
+            pair_q[p] = v_fma(e[1], d[1], v_mul(e[0], d[0]));
         }
         v_store(s + c * LP_WIDTH, v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3])));
         v_store(q + c * LP_WIDTH, v_add(v_add(pair_q[0], pair_q[1]), v_add(pair_q[2], pair_q[3])));
@@ -269,22 +269,27 @@ typedef struct extent {
     int nan, absent;
 } extent;
 
+/* n is a multiple of 32 */
 static extent block_extent(const float *x, size_t n)
 {
     const float inf = __builtin_inff();
     const vf absent = v_set1(-inf), never = v_set1(inf);
     const uint32_t all = LP_WIDTH == 32 ? 0xFFFFFFFFU : (1U << LP_WIDTH % 32) - 1;
-    vf high = absent, low = never;
+    vf high[2] = {absent, absent}, low[2] = {never, never};
     uint32_t nan = 0, present = all;
-    for (size_t i = 0; i < n; i += LP_WIDTH) {
-        vf a = v_load(x + i);
-        uint32_t exists = v_mask_gt(a, absent);
-        nan |= v_mask_nan(a);
-        present &= exists;
-        high = v_max(high, v_keep_bits(a, exists, absent));
-        low = v_min(low, v_keep_bits(a, exists, never));
+    for (size_t i = 0; i < n; i += (size_t)2 * LP_WIDTH) {
+        LP_UNROLL for (size_t j = 0; j < 2; j++)
+        {
+            const vf a = v_load(x + i + j * LP_WIDTH);
+            const uint32_t exists = v_mask_gt(a, absent);
+            nan |= v_mask_nan(a);
+            present &= exists;
+            high[j] = v_max(high[j], a); /* of no use where there is NaN */
+            low[j] = v_min(low[j], v_keep_bits(a, exists, never));
+        }
     }
-    extent e = {v_max_lanes(high) + 0.0F, v_min_lanes(low), nan != 0, present != all};
+    extent e = {v_max_lanes(v_max(high[0], high[1])) + 0.0F, v_min_lanes(v_min(low[0], low[1])), nan != 0,
+                present != all};
     return e;
 }
 
@@ -346,12 +351,13 @@ static int block_careful(row *r, const float *const group[LP_GROUPS], int groups
         return 0;
     }
     raw->m = all.max;
-    int narrow = all.max <= EXP_HIGHEST && all.min >= EXP_LOWEST;
+    /* 2048 e^-66 is less than NARROW_LEAST */
+    int narrow = all.max <= EXP_HIGHEST && all.max >= -66 && all.min >= EXP_LOWEST;
     if (narrow) {
         sum_careful(group, groups, &narrow_reference, raw);
         narrow = narrow_holds(raw->s);
     }
-    r->wide_hint = all.absent || !narrow;
+    r->wide_hint = all.absent ? 1 : !narrow || all.min < NARROW_LOWEST ? ROW_WIDE : 0;
     if (!narrow) {
         reference wide = wide_reference(all.max);
         sum_careful(group, groups, &wide, raw);

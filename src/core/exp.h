@@ -26,6 +26,7 @@ LP_INLINE vf exp_terms(vf x, vf magic, vf *t)
 
 #ifndef LP_OWN_EXP_NARROW
 #define NARROW_OUTSIDE EXP_OUTSIDE
+#define NARROW_LOWEST EXP_LOWEST
 LP_INLINE vf exp_narrow(vf x, vf *t)
 {
     return exp_terms(x, v_set1(EXP_MAGIC), t);

@@ -184,6 +184,12 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
     group_sums sums;
     raw_sum raw;
     vf peak = v_set1(0);
+    if (job->row->wide_hint == ROW_WIDE) { /* as the last block was: what follows would be in vain */
+        if (block_careful(job->row, g->at, g->count, &raw)) {
+            scan_known(job, st, g, NULL, b->lanes, &raw, offset, n, first, NULL);
+        }
+        return;
+    }
     /* Few elements go one by one into a list that is not full, whose limit rules no lane out; and where whole lanes would take longer,
      * which depends on how many registers they fill, and on how few there are: as few, perhaps, as in the block before. */
     enum { REGISTER = (int)LP_WIDTH == (int)LP_LANES ? 1 : (int)LP_WIDTH }; /* scalar has no registers of several */

@@ -82,6 +82,7 @@ LP_INLINE vf v_exp_table(vf t)
  * read from memory each time, it comes through a load port, which is idle, and not through one that multiplies. */
 #define LP_OWN_EXP_NARROW
 #define NARROW_OUTSIDE EXP_OUTSIDE
+#define NARROW_LOWEST EXP_LOWEST
 static const volatile vf addends[3] = {
     {EXP_MAGIC, EXP_MAGIC, EXP_MAGIC, EXP_MAGIC}, {EXP_C2, EXP_C2, EXP_C2, EXP_C2}, {EXP_C1, EXP_C1, EXP_C1, EXP_C1}};
 LP_INLINE vf exp_narrow(vf x, vf *t)
