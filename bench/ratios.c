@@ -289,6 +289,8 @@ static size_t comparisons(comparison *to, size_t v)
         {{"list, k = 20, 99% -inf", run_list, v, .rows = 1, .k = 20, .row = ROW_MASKED}, list20},
         {{"cold logsumexp, 99% -inf", run_logsumexp, v, .rows = COLD_ROWS, .cold = 1, .row = ROW_MASKED}, cold_lse},
         {{"cold score, 99% -inf", run_score, v, .rows = COLD_ROWS, .k = 20, .cold = 1, .row = ROW_MASKED}, cold},
+        {{"logsumexp, around -90", run_logsumexp, v, .rows = 1, .row = ROW_LOW}, lse},
+        {{"score, around -90", run_score, v, .rows = 1, .k = 20, .row = ROW_LOW}, score},
         {{"logsumexp, V = 256", run_logsumexp, 256, .rows = SMALL_ROWS}, lse32000},
         {{"logsumexp, V = 1024", run_logsumexp, 1024, .rows = SMALL_ROWS / 4}, lse32000},
         {{"score, V = 256", run_score, 256, .rows = SMALL_ROWS, .k = 20}, score32000},

@@ -104,6 +104,11 @@ void row_fill(float *row, size_t n, row_kind kind, uint64_t seed)
         for (size_t i = 0; i < n; i++)
             row[i] = -12.0f + 24.0f * ((float)i / (float)n);
         break;
+    case ROW_LOW:
+        fill_bell(row, n, &state);
+        for (size_t i = 0; i < n; i++)
+            row[i] -= 90;
+        break;
     case ROW_FREQUENT:
         fill_normal(row, n, 1.0f, &state);
         for (size_t i = 0; i < n; i++)
@@ -122,7 +127,8 @@ void row_second(float *out, const float *row, size_t n, float deviation, float l
 
 const char *row_kind_name(row_kind kind)
 {
-    static const char *const name[] = {"bell", "zipf", "masked", "ties", "normal", "ascending", "frequent first"};
+    static const char *const name[] = {"bell",   "zipf",      "masked", "ties",
+                                       "normal", "ascending", "low",    "frequent first"};
     return name[kind];
 }
 

@@ -15,7 +15,8 @@ typedef struct job {
     void (*run)(const lp_logits *in);
 } job;
 
-static float *dense, like[VOCAB], apart[VOCAB], unrelated[VOCAB], frequent[VOCAB], normal[VOCAB], top[TOP], one[4];
+static float *dense, like[VOCAB], apart[VOCAB], unrelated[VOCAB], frequent[VOCAB], normal[VOCAB], low[VOCAB], top[TOP],
+    one[4];
 static int32_t id[TOP], rank, token = 4711;
 static uint32_t *allowed;
 static void *stream;
@@ -76,6 +77,13 @@ static void run_score_normal(const lp_logits *in)
     lp_logits close = *in;
     close.data = normal;
     run_score(&close);
+}
+
+static void run_score_low(const lp_logits *in)
+{
+    lp_logits far = *in;
+    far.data = low;
+    run_score(&far);
 }
 
 static void run_stream(const lp_logits *in)
@@ -153,6 +161,7 @@ static const job JOBS[] = {
     {"kl_exact/f32", LP_F32, run_kl_exact},
     {"topk_normal/f32", LP_F32, run_topk_normal},
     {"score_normal/f32", LP_F32, run_score_normal},
+    {"score_low/f32", LP_F32, run_score_low},
 };
 
 /* The first call is not counted: it may resolve symbols and choose the kernels. */
@@ -175,6 +184,7 @@ int main(void)
     row_fill(row, VOCAB, ROW_BELL, 1);
     row_fill(unrelated, VOCAB, ROW_BELL, 2);
     row_fill(frequent, VOCAB, ROW_FREQUENT, 5);
+    row_fill(low, VOCAB, ROW_LOW, 7);
     row_second(like, row, VOCAB, 0.05F, 0, 6);
     row_second(apart, row, VOCAB, 0.5F, -7.3F, 6);
     row_fill(normal, VOCAB, ROW_NORMAL, 4);
