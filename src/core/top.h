@@ -481,6 +481,7 @@ static void top_of_block(candidates *c, const block_groups *g, const float *maxi
     size_t k = c->list->k;
     float limit = c->limit, bound = k <= TOP_SELECT ? block_bound(g, maxima, k, limit) : -__builtin_inff();
     int strict = first > c->limit_id || limit == -__builtin_inff();
+    size_t taken = 0;
     if (bound > limit) {
         limit = bound;
         strict = 0;
@@ -490,6 +491,8 @@ static void top_of_block(candidates *c, const block_groups *g, const float *maxi
             const float *x = g->at[i] + j;
             uint64_t mask = set_mask(x, limit, strict) | (uint64_t)set_mask(x + LP_LANES, limit, strict) << LP_LANES;
             candidates_take(c, x, mask, first + i * LP_GROUP + j);
+            taken += (size_t)__builtin_popcountll(mask);
+            strict |= taken >= k; /* what equals the limit has k elements before it */
         }
     }
     if (bound > c->limit) {
