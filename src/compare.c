@@ -35,7 +35,7 @@ enum { HAS_KL = 1, HAS_REVERSE = 2, HAS_CROSS = 4, HAS_SPREAD = 8 };
 
 static double at_least_0(double x)
 {
-    return x > 0 ? x : 0;
+    return x <= 0 ? 0 : x; /* NaN stays: it is not good enough, whatever the bound */
 }
 
 /* the larger of |most + shift| and |least + shift| */

@@ -375,7 +375,8 @@ static void draw_few(float *a, float *b, size_t n, size_t heavy, rng *r)
     const float spread = expf(rng_unit(r) * 3 - 2), apart = expf(rng_unit(r) * 5 - 4), low = -4 - rng_unit(r) * 20;
     const size_t values = 1 + rng_below(r, FEW_VALUES);
     const int common = rng_below(r, 2) != 0;
-    const float offset = rng_below(r, 2) ? rng_unit(r) * 80 - 40 : 0;
+    const int apart_too = rng_below(r, 2) != 0;
+    const float a_offset = apart_too ? rng_unit(r) * 140 - 70 : 0, b_offset = apart_too ? rng_unit(r) * 140 - 70 : 0;
     float x[FEW_VALUES], y[FEW_VALUES];
     for (size_t i = 0; i < values; i++) {
         x[i] = rng_bell(r) * spread;
@@ -391,7 +392,8 @@ static void draw_few(float *a, float *b, size_t n, size_t heavy, rng *r)
         b[at] = y[common ? k : rng_below(r, (uint32_t)values)];
     }
     for (size_t i = 0; i < n; i++) {
-        b[i] += offset;
+        a[i] += a_offset;
+        b[i] += b_offset;
     }
 }
 

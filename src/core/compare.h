@@ -557,11 +557,14 @@ static inline int centre_holds(const pair_centre *centre, double w, double v)
     return w <= near * 1.25 && w >= near * 0.8;
 }
 
-static __attribute__((noinline)) void centre_move(pair_centre *centre, double w, double v)
+/* 0 where that is so far away that products with a ratio might overflow */
+static __attribute__((noinline)) int centre_move(pair_centre *centre, double w, double v)
 {
+    const double most = 64;
     centre->shift = (rough_log(w / v) + 0x1.8p48) - 0x1.8p48; /* in steps of 1/16 */
     centre->ratio = (float)exp_double(centre->shift);
     centre->inverse = (float)exp_double(-centre->shift);
+    return centre->shift <= most && centre->shift >= -most;
 }
 
 /* what the lanes' sums of a row's w and v, and of the terms that are small, say of the sums of w d and of v d */
@@ -592,7 +595,9 @@ LP_INLINE int pair_block(pair_scan *job, pair_state *st, const float *a, const f
         st->k.most = most;
         st->k.least = least;
         extremes_collect(st);
-        centre_move(&st->centre, job->sums.w + w, job->sums.v + v);
+        if (!centre_move(&st->centre, job->sums.w + w, job->sums.v + v)) {
+            return 0;
+        }
         pair_again(st, a, b, groups);
     }
     const vf w_whole = st->k.w_peak, v_whole = st->k.v_peak;
