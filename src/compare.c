@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Two models on the same positions: both divergences, cross-entropy and the largest difference, from one read of each. */
-#include "core/constants.h"
 #include "fpenv.h"
 #include "logits.h"
 #include "sleef.h"
@@ -15,17 +14,9 @@
  *     8.4e-8 (left (1 + 2 kl) + other left)
  * left: what was not taken exactly. QUICK_LEFT puts 3e-7 beyond what a search for the worst of such rows found, 2.8e-7. Where more is
  * left, or the divergence is larger, the values have to be many. */
-#define QUICK_MOST 1.0
 #define QUICK_LEFT 2.5
-#define QUICK_KL 1.0
-#define QUICK_MOST_VARIED 0.5
-#define QUICK_KL_VARIED 16.0
-#define QUICK_FAR                                                                                                      \
-    16.0 /* |a - b - shift|: beyond, half its last bit is much of what is promised of a smaller difference */
+#define QUICK_FAR 16.0   /* |a - b - shift|: beyond, half a last bit is much of what is promised of smaller ones */
 #define QUICK_LEVEL 32.0 /* |lse q|: beyond, the cross-entropy would be a small difference of large numbers */
-
-/* a logarithm in the unit of the quick way's sums grows as x (1 - 2.7e-9) does (core/block.h) */
-#define QUICK_STRETCH (1 + EXP_LN2_ERROR * 0x1.71547652b82fep+0)
 
 typedef struct divergence {
     double kl, reverse, cross, spread;
@@ -59,8 +50,8 @@ typedef struct fitness {
 
 static fitness fitness_of(double kl, double share, double other_share, double left, double other_left)
 {
-    const double most = share * (1 + 2 * kl) + other_share, all = left * (1 + 2 * kl) + other_left;
-    const fitness f = {kl <= QUICK_KL && most <= QUICK_MOST && all <= QUICK_LEFT,
+    const double most = pair_weight(kl, share, other_share);
+    const fitness f = {kl <= QUICK_KL && most <= QUICK_MOST && pair_weight(kl, left, other_left) <= QUICK_LEFT,
                        kl <= QUICK_KL_VARIED && most <= QUICK_MOST_VARIED};
     return f;
 }
@@ -70,12 +61,12 @@ static fitness fitness_of(double kl, double share, double other_share, double le
 static int quick_results(const pair_scan *s, divergence *out, int *varied)
 {
     const pair_sums *sum = &s->sums;
-    double shift = log_quotient(sum->v, sum->w) * QUICK_STRETCH;
+    double shift = log_quotient(sum->v, sum->w) * (1 + EXP_STRETCH);
     double p_share = (double)s->p_share / sum->w, q_share = (double)s->q_share / sum->v;
     double p_left = (double)s->p_left / sum->w, q_left = (double)s->q_left / sum->v;
     out->kl = at_least_0(sum->forward / sum->w + shift);
     out->reverse = at_least_0(-sum->reverse / sum->v - shift);
-    double q_lse = Sleef_cinz_logd1_u10purec(sum->v * EXP_FACTOR) * QUICK_STRETCH;
+    double q_lse = Sleef_cinz_logd1_u10purec(sum->v * EXP_FACTOR) * (1 + EXP_STRETCH);
     out->cross = at_least_0(q_lse - sum->cross / sum->w);
     out->spread = extreme(s->most, s->least, shift);
     const int forward = HAS_KL | (fabs(q_lse) <= QUICK_LEVEL ? HAS_CROSS : 0);

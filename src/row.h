@@ -29,7 +29,7 @@ typedef struct row {
     int32_t id;
     uint32_t flags;
     uint32_t
-        wide_hint; /* the last block left the fast path, ROW_WIDE: for values beyond its window; costs, never bits */
+        wide_hint; /* the last block left the fast path; ROW_WIDE: for values beyond its window. Costs, never bits */
 } row;
 enum { ROW_WIDE = 2 };
 

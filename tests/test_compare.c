@@ -337,9 +337,6 @@ START_TEST(peaks)
 }
 END_TEST
 
-/* Rows of few different logits: the errors of as few exponentials, which each row's elements have in common and do not cancel. `heavy`
- * of the elements have them, or all; a common one comes from the same place in both rows, or each row draws its own. */
-enum { FEW_VALUES = 6 };
 /* where e^x as the kernels have it is too small or too large by 8e-8, in turn, in each unit interval */
 static const float worst_exponents[] = {
     -0x1.65aa28p+2f, -0x1.64e9d4p+2f, -0x1.0cf14p+2f, -0x1.388d4ep+2f, -0x1.c12974p+1f, -0x1.bf9fb2p+1f,
@@ -370,6 +367,9 @@ static void draw_worst(float *a, float *b, size_t n, rng *r)
     }
 }
 
+/* Rows of few different logits: the errors of as few exponentials, which each row's elements have in common and do not cancel. `heavy`
+ * of the elements have them, or all; a common one comes from the same place in both rows, or each row draws its own. */
+enum { FEW_VALUES = 6 };
 static void draw_few(float *a, float *b, size_t n, size_t heavy, rng *r)
 {
     const float spread = expf(rng_unit(r) * 3 - 2), apart = expf(rng_unit(r) * 5 - 4), low = -4 - rng_unit(r) * 20;

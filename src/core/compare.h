@@ -373,7 +373,9 @@ LP_INLINE void pair_keep(row *r, pair_side *side, const block_groups *g, const p
     if (peak_reaches(peak, side->max.e)) {
         raw.m = block_max(g);
         block_hold(r, &side->held, offset, n, (int32_t)offset, &raw);
-        side->centre = side->held.offset == offset ? *centre : side->centre;
+        if (side->held.offset == offset) {
+            side->centre = *centre;
+        }
     } else {
         block_wait(r, &side->held, &raw);
     }
@@ -389,7 +391,7 @@ static pair_exact pair_elements(const float *a, const float *b, size_t n)
     pair_exact all = {0};
     exact_lanes s;
     exact_init(&s);
-    exact_block(&s, a, b, n, 0, 0, 1 - EXP_LN2_ERROR * 0x1.71547652b82fep+0);
+    exact_block(&s, a, b, n, 0, 0, 1 - EXP_STRETCH);
     exact_finish(&all, &s);
     return all;
 }
@@ -654,13 +656,23 @@ static void pair_refine(pair_scan *job, const source *p, const source *q, size_t
 
 /* ---- what may lie in few elements --------------------------------------------------------------------------------------- */
 
+static inline float greater(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+static inline float lesser(float a, float b)
+{
+    return a < b ? a : b;
+}
+
 /* the largest sum of a lane outside two blocks */
 static float peaks_outside(const pair_peaks *peaks, const size_t block[2])
 {
     float most = 0;
     for (int i = 0; i < PAIR_PEAKS; i++) {
         const int outside = peaks->offset[i] != block[0] && peaks->offset[i] != block[1];
-        most = outside && peaks->sum[i] > most ? peaks->sum[i] : most;
+        most = outside ? greater(most, peaks->sum[i]) : most;
     }
     return most;
 }
@@ -670,7 +682,7 @@ static float peaks_of(const pair_peaks *peaks, size_t offset)
 {
     float sum = peaks->sum[PAIR_PEAKS - 1];
     for (int i = 0; i < PAIR_PEAKS; i++) {
-        sum = peaks->offset[i] == offset && peaks->sum[i] > sum ? peaks->sum[i] : sum;
+        sum = peaks->offset[i] == offset ? greater(sum, peaks->sum[i]) : sum;
     }
     return sum;
 }
@@ -695,8 +707,8 @@ static int shares_do(const pair_sums *sums, float w_most, float v_most)
 {
     const double shift = rough_log(sums->v / sums->w), w = (double)w_most / sums->w, v = (double)v_most / sums->v;
     const double kl = sums->forward / sums->w + shift, reverse = -sums->reverse / sums->v - shift;
-    const double most = kl < 0.9 && reverse < 0.9 ? 0.95 : 0.45;
-    return w * (1 + 2 * kl) + v <= most && v * (1 + 2 * reverse) + w <= most;
+    const double limit = QUICK_KL - 0.1, most = (kl < limit && reverse < limit ? QUICK_MOST : QUICK_MOST_VARIED) - 0.05;
+    return pair_weight(kl, w, v) <= most && pair_weight(reverse, v, w) <= most;
 }
 
 /* Of each row, the most that is in a lane, without those that were taken exactly. In the blocks of these it is not known: it is no
@@ -707,29 +719,23 @@ static void pair_shares(pair_scan *job, pair_state *st, const source *p, const s
     const size_t block[2] = {top[0] / LP_BLOCK_SIZE * LP_BLOCK_SIZE, top[1] / LP_BLOCK_SIZE * LP_BLOCK_SIZE};
     const size_t last = (n - 1) / LP_BLOCK_SIZE * LP_BLOCK_SIZE;
     const float w_left = (float)(job->sums.w - taken->w), v_left = (float)(job->sums.v - taken->v);
-    float w = peaks_outside(&st->p.peaks, block), v = peaks_outside(&st->q.peaks, block), own_w[2], own_v[2];
-    const float w_rest = w, v_rest = v;
+    const float w_outside = peaks_outside(&st->p.peaks, block), v_outside = peaks_outside(&st->q.peaks, block);
+    float w = w_outside, v = v_outside;
     for (int t = 0; t < 2; t++) {
-        own_w[t] = peaks_of(&st->p.peaks, block[t]);
-        own_v[t] = peaks_of(&st->q.peaks, block[t]);
-        own_w[t] = own_w[t] < w_left ? own_w[t] : w_left;
-        own_v[t] = own_v[t] < v_left ? own_v[t] : v_left;
-        w = own_w[t] > w ? own_w[t] : w;
-        v = own_v[t] > v ? own_v[t] : v;
+        w = greater(w, lesser(peaks_of(&st->p.peaks, block[t]), w_left));
+        v = greater(v, lesser(peaks_of(&st->q.peaks, block[t]), v_left));
     }
     if (!shares_do(&job->sums, w, v)) {
-        w = w_rest;
-        v = v_rest;
+        w = w_outside;
+        v = v_outside;
         for (int t = 0; t < (block[0] == block[1] ? 1 : 2); t++) {
             const size_t size = n - block[t] < LP_BLOCK_SIZE ? n - block[t] : LP_BLOCK_SIZE, groups = size / LP_GROUP;
-            if (block[t] != last || (t != 0 && block[0] != last)) { /* those of the last one are there */
+            if (t != 0 || block[0] != last) { /* those of the last one are there still */
                 pair_again(st, block_at(p, block[t], size, buffer[0]), block_at(q, block[t], size, buffer[1]),
                            (int)groups);
             }
-            own_w[t] = lanes_rest(st->f.w.s, groups, block[t], top);
-            own_v[t] = lanes_rest(st->f.v.s, groups, block[t], top);
-            w = own_w[t] > w ? own_w[t] : w;
-            v = own_v[t] > v ? own_v[t] : v;
+            w = greater(w, lanes_rest(st->f.w.s, groups, block[t], top));
+            v = greater(v, lanes_rest(st->f.v.s, groups, block[t], top));
         }
     }
     job->p_left = w_left;
