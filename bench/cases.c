@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_VOCAB = 262144, WARM_BYTES = 1 << 21, MOST_COLD_MIB = 1024 };
+enum { MOST_VOCAB = 262144, WARM_BYTES = 1 << 21, WARM_MEMORY = WARM_BYTES + 4 * MOST_VOCAB, MOST_COLD_MIB = 1024 };
 
 const size_t VOCABS[] = {256, 4096, 32000, 128256, 151936, MOST_VOCAB, 0};
 const size_t COLD_VOCABS[] = {32000, 128256, 151936, MOST_VOCAB, 0};
@@ -105,7 +105,7 @@ static const void *warm_rows(const bench_job *job)
     static char *memory;
     static const bench_job *filled;
     if (!memory)
-        memory = bench_alloc(WARM_BYTES + 4 * MOST_VOCAB);
+        memory = bench_alloc(WARM_MEMORY);
     if (filled == job)
         return memory;
     float *row = bench_alloc(job->vocab * sizeof *row);
@@ -161,7 +161,7 @@ const float *job_other(const bench_job *job)
     if (job->cold)
         return job->data + arena_bytes() / 2 / sizeof(float);
     if (!warm)
-        warm = bench_alloc(WARM_BYTES + 4 * MOST_VOCAB);
+        warm = bench_alloc(WARM_MEMORY);
     if (filled != job) {
         row_second(warm, job->data, job_elements(job), 0.04F, 0, 4711);
         filled = job;

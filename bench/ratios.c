@@ -286,6 +286,7 @@ static size_t comparisons(comparison *to, size_t v)
         {{"score, k = 20, normal", run_score, v, .rows = 1, .k = 20, .row = ROW_NORMAL}, score0},
         {{"score, k = 100, normal", run_score, v, .rows = 1, .k = 100, .row = ROW_NORMAL}, score0},
         {{"list, k = 20, ascending", run_list, v, .rows = 1, .k = 20, .row = ROW_ASCENDING}, list20},
+        {{"list, k = 20, equal", run_list, v, .rows = 1, .k = 20, .row = ROW_EQUAL}, list20},
         {{"list, k = 20, 99% -inf", run_list, v, .rows = 1, .k = 20, .row = ROW_MASKED}, list20},
         {{"cold logsumexp, 99% -inf", run_logsumexp, v, .rows = COLD_ROWS, .cold = 1, .row = ROW_MASKED}, cold_lse},
         {{"cold score, 99% -inf", run_score, v, .rows = COLD_ROWS, .k = 20, .cold = 1, .row = ROW_MASKED}, cold},

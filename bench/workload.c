@@ -104,6 +104,9 @@ void row_fill(float *row, size_t n, row_kind kind, uint64_t seed)
         for (size_t i = 0; i < n; i++)
             row[i] = -12.0f + 24.0f * ((float)i / (float)n);
         break;
+    case ROW_EQUAL:
+        memset(row, 0, n * sizeof *row);
+        break;
     case ROW_LOW:
         fill_bell(row, n, &state);
         for (size_t i = 0; i < n; i++)
@@ -127,8 +130,8 @@ void row_second(float *out, const float *row, size_t n, float deviation, float l
 
 const char *row_kind_name(row_kind kind)
 {
-    static const char *const name[] = {"bell",   "zipf",      "masked", "ties",
-                                       "normal", "ascending", "low",    "frequent first"};
+    static const char *const name[] = {"bell",      "zipf",  "masked", "ties",          "normal",
+                                       "ascending", "equal", "low",    "frequent first"};
     return name[kind];
 }
 

@@ -17,6 +17,7 @@ typedef enum {
     ROW_TIES,   /* a bell rounded to eighths: every value is shared by many tokens */
     ROW_NORMAL, /* standard normal, as tests draw them: so close together that lanes' sums say little of their elements */
     ROW_ASCENDING, /* strictly rising: every element enters the top-k */
+    ROW_EQUAL,     /* all 0, as a model gives that is not trained */
     ROW_LOW,       /* a bell around -90, as some models' logits lie: beyond the window of the kernels' e^x */
     ROW_FREQUENT, /* the lowest ids are the most frequent, as a byte-pair vocabulary has them: most mass in one block */
 } row_kind;

@@ -13,10 +13,15 @@ typedef struct job {
     const char *name;
     lp_dtype dtype;
     void (*run)(const lp_logits *in);
+    const float *row, *second; /* of 32-bit logits; a second model's */
 } job;
 
-static float *dense, like[VOCAB], apart[VOCAB], unrelated[VOCAB], frequent[VOCAB], normal[VOCAB], low[VOCAB], top[TOP],
-    one[4];
+/* the second models' rows: like the first one's, at another level, unrelated: so far apart that the values have to be many */
+static float bell[VOCAB], like[VOCAB], apart[VOCAB], unrelated[VOCAB];
+static float absent[VOCAB]; /* the bell with a logit of -inf, which two models are compared in double for */
+static float frequent[VOCAB], frequent_like[VOCAB], normal[VOCAB], low[VOCAB], equal[VOCAB];
+static float *dense, top[TOP], one[4];
+static const float *second;
 static int32_t id[TOP], rank, token = 4711;
 static uint32_t *allowed;
 static void *stream;
@@ -64,28 +69,6 @@ static void run_masked(const lp_logits *in)
     run_score(&masked);
 }
 
-/* logits so close together that sums of lanes say little of their elements */
-static void run_topk_normal(const lp_logits *in)
-{
-    lp_logits close = *in;
-    close.data = normal;
-    run_topk(&close);
-}
-
-static void run_score_normal(const lp_logits *in)
-{
-    lp_logits close = *in;
-    close.data = normal;
-    run_score(&close);
-}
-
-static void run_score_low(const lp_logits *in)
-{
-    lp_logits far = *in;
-    far.data = low;
-    run_score(&far);
-}
-
 static void run_stream(const lp_logits *in)
 {
     lp_row row;
@@ -98,70 +81,35 @@ static void run_stream(const lp_logits *in)
     need_ok(lp_stream_finish(stream, &row, top, id));
 }
 
-static void compare(const float *p_row, const float *q_row)
-{
-    double kl;
-    lp_logits p = {.data = p_row, .rows = 1, .vocab = VOCAB}, q = p;
-    q.data = q_row;
-    lp_divergence out = {.kl = &kl};
-    need_ok(lp_compare(&p, &q, NULL, &out));
-}
-
 static void run_kl(const lp_logits *in)
 {
-    compare(in->data, like);
-}
-
-/* of a model whose logits lie at another level */
-static void run_kl_apart(const lp_logits *in)
-{
-    compare(in->data, apart);
-}
-
-/* so far apart that the values have to be many */
-static void run_kl_unrelated(const lp_logits *in)
-{
-    compare(in->data, unrelated);
-}
-
-/* in double, for a logit is -inf */
-static void run_kl_exact(const lp_logits *in)
-{
-    static float masked[VOCAB];
-    memcpy(masked, in->data, sizeof masked);
-    masked[VOCAB / 2] = -INFINITY;
-    compare(masked, like);
-}
-
-/* most of the mass in one block */
-static void run_kl_frequent(const lp_logits *in)
-{
-    (void)in;
-    static float second[VOCAB];
-    if (second[0] == 0)
-        row_second(second, frequent, VOCAB, 0.05F, 0, 6);
-    compare(frequent, second);
+    double kl;
+    lp_logits q = *in;
+    q.data = second;
+    lp_divergence out = {.kl = &kl};
+    need_ok(lp_compare(in, &q, NULL, &out));
 }
 
 static const job JOBS[] = {
-    {"logsumexp/f32", LP_F32, run_logsumexp},
-    {"logsumexp/bf16", LP_BF16, run_logsumexp},
-    {"logsumexp/f16", LP_F16, run_logsumexp},
-    {"log_softmax/f32", LP_F32, run_log_softmax},
-    {"entropy/f32", LP_F32, run_entropy},
-    {"topk/f32", LP_F32, run_topk},
-    {"gather/f32", LP_F32, run_gather},
-    {"score/f32", LP_F32, run_score},
-    {"score_allow50/f32", LP_F32, run_masked},
-    {"stream/f32", LP_F32, run_stream},
-    {"kl/f32", LP_F32, run_kl},
-    {"kl_apart/f32", LP_F32, run_kl_apart},
-    {"kl_frequent/f32", LP_F32, run_kl_frequent},
-    {"kl_unrelated/f32", LP_F32, run_kl_unrelated},
-    {"kl_exact/f32", LP_F32, run_kl_exact},
-    {"topk_normal/f32", LP_F32, run_topk_normal},
-    {"score_normal/f32", LP_F32, run_score_normal},
-    {"score_low/f32", LP_F32, run_score_low},
+    {"logsumexp/f32", LP_F32, run_logsumexp, bell, NULL},
+    {"logsumexp/bf16", LP_BF16, run_logsumexp, NULL, NULL},
+    {"logsumexp/f16", LP_F16, run_logsumexp, NULL, NULL},
+    {"log_softmax/f32", LP_F32, run_log_softmax, bell, NULL},
+    {"entropy/f32", LP_F32, run_entropy, bell, NULL},
+    {"topk/f32", LP_F32, run_topk, bell, NULL},
+    {"gather/f32", LP_F32, run_gather, bell, NULL},
+    {"score/f32", LP_F32, run_score, bell, NULL},
+    {"score_allow50/f32", LP_F32, run_masked, bell, NULL},
+    {"stream/f32", LP_F32, run_stream, bell, NULL},
+    {"kl/f32", LP_F32, run_kl, bell, like},
+    {"kl_apart/f32", LP_F32, run_kl, bell, apart},
+    {"kl_frequent/f32", LP_F32, run_kl, frequent, frequent_like},
+    {"kl_unrelated/f32", LP_F32, run_kl, bell, unrelated},
+    {"kl_exact/f32", LP_F32, run_kl, absent, like},
+    {"topk_normal/f32", LP_F32, run_topk, normal, NULL},
+    {"topk_equal/f32", LP_F32, run_topk, equal, NULL},
+    {"score_normal/f32", LP_F32, run_score, normal, NULL},
+    {"score_low/f32", LP_F32, run_score, low, NULL},
 };
 
 /* The first call is not counted: it may resolve symbols and choose the kernels. */
@@ -179,17 +127,19 @@ static void count(const job *j, const lp_logits *in)
 
 int main(void)
 {
-    float *row = bench_alloc(VOCAB * sizeof *row);
     uint16_t *narrow[3] = {NULL, bench_alloc(VOCAB * 2), bench_alloc(VOCAB * 2)};
-    row_fill(row, VOCAB, ROW_BELL, 1);
+    row_fill(bell, VOCAB, ROW_BELL, 1);
     row_fill(unrelated, VOCAB, ROW_BELL, 2);
     row_fill(frequent, VOCAB, ROW_FREQUENT, 5);
     row_fill(low, VOCAB, ROW_LOW, 7);
-    row_second(like, row, VOCAB, 0.05F, 0, 6);
-    row_second(apart, row, VOCAB, 0.5F, -7.3F, 6);
+    row_second(like, bell, VOCAB, 0.05F, 0, 6);
+    row_second(apart, bell, VOCAB, 0.5F, -7.3F, 6);
+    row_second(frequent_like, frequent, VOCAB, 0.05F, 0, 6);
+    memcpy(absent, bell, sizeof absent);
+    absent[VOCAB / 2] = -INFINITY;
     row_fill(normal, VOCAB, ROW_NORMAL, 4);
-    row_narrow(narrow[LP_BF16], row, VOCAB, LP_BF16);
-    row_narrow(narrow[LP_F16], row, VOCAB, LP_F16);
+    row_narrow(narrow[LP_BF16], bell, VOCAB, LP_BF16);
+    row_narrow(narrow[LP_F16], bell, VOCAB, LP_F16);
     dense = bench_alloc(VOCAB * sizeof *dense);
     allowed = bench_alloc((VOCAB + 31) / 32 * sizeof *allowed);
     mask_fill(allowed, VOCAB, 50, 3);
@@ -199,10 +149,11 @@ int main(void)
         if (lp_isa_select(isa) != LP_OK)
             continue;
         for (size_t i = 0; i < sizeof JOBS / sizeof *JOBS; i++) {
-            lp_logits in = {.data = JOBS[i].dtype == LP_F32 ? (const void *)row : narrow[JOBS[i].dtype],
+            lp_logits in = {.data = JOBS[i].dtype == LP_F32 ? (const void *)JOBS[i].row : narrow[JOBS[i].dtype],
                             .rows = 1,
                             .vocab = VOCAB,
                             .dtype = JOBS[i].dtype};
+            second = JOBS[i].second;
             count(&JOBS[i], &in);
         }
     }
