@@ -121,9 +121,10 @@ LP_INLINE uint32_t v_mask_not_le(vf a, vf b)
 {
     return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLE_UQ));
 }
-LP_INLINE uint32_t v_mask_nan(vf a)
+/* where either is NaN */
+LP_INLINE uint32_t v_mask_nan(vf a, vf b)
 {
-    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_UNORD_Q));
 }
 LP_INLINE vu v_count_gt(vu acc, vf a, vf b)
 {

@@ -141,9 +141,10 @@ LP_INLINE uint32_t v_mask_not_le(vf a, vf b)
 {
     return _mm512_cmp_ps_mask(a, b, _CMP_NLE_UQ);
 }
-LP_INLINE uint32_t v_mask_nan(vf a)
+/* where either is NaN */
+LP_INLINE uint32_t v_mask_nan(vf a, vf b)
 {
-    return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+    return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q);
 }
 LP_INLINE vu v_count_gt(vu acc, vf a, vf b)
 {

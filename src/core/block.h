@@ -263,39 +263,47 @@ static void group_careful(const float *x, float *s, float *q, float m, const ref
     }
 }
 
-/* largest element, smallest one above -inf, and what else there is, over whole groups */
+/* largest element, smallest one above -inf, and what else there is */
 typedef struct extent {
     float max, min;
     int nan, absent;
 } extent;
 
-/* n is a multiple of 32 */
-static extent block_extent(const float *x, size_t n)
+/* the smallest above -inf */
+static float least_present(const float *const group[], int groups, size_t n)
 {
-    const float inf = __builtin_inff();
-    const vf absent = v_set1(-inf), never = v_set1(inf);
-    const uint32_t all = LP_WIDTH == 32 ? 0xFFFFFFFFU : (1U << LP_WIDTH % 32) - 1;
-    vf high[2] = {absent, absent}, low[2] = {never, never};
-    uint32_t nan = 0, present = all;
-    for (size_t i = 0; i < n; i += (size_t)2 * LP_WIDTH) {
-        LP_UNROLL for (size_t j = 0; j < 2; j++)
-        {
-            const vf a = v_load(x + i + j * LP_WIDTH);
-            const uint32_t exists = v_mask_gt(a, absent);
-            nan |= v_mask_nan(a);
-            present &= exists;
-            high[j] = v_max(high[j], a); /* of no use where there is NaN */
-            low[j] = v_min(low[j], v_keep_bits(a, exists, never));
+    const vf absent = v_set1(-__builtin_inff()), never = v_set1(__builtin_inff());
+    vf low = never;
+    for (int g = 0; g < groups; g++) {
+        for (size_t i = 0; i < n; i += LP_WIDTH) {
+            const vf a = v_load(group[g] + i);
+            low = v_min(low, v_where_ge(absent, a, never, a));
         }
     }
-    extent e = {v_max_lanes(v_max(high[0], high[1])) + 0.0F, v_min_lanes(v_min(low[0], low[1])), nan != 0,
-                present != all};
-    return e;
+    return v_min_lanes(low);
 }
 
-static inline extent extent_join(extent a, extent b)
+/* of groups of n elements each, a multiple of 32 */
+static extent groups_extent(const float *const group[], int groups, size_t n)
 {
-    extent e = {a.max > b.max ? a.max : b.max, a.min < b.min ? a.min : b.min, a.nan | b.nan, a.absent | b.absent};
+    const float inf = __builtin_inff();
+    vf high[2] = {v_set1(-inf), v_set1(-inf)}, low[2] = {v_set1(inf), v_set1(inf)};
+    uint32_t nan = 0;
+    for (int g = 0; g < groups; g++) {
+        for (size_t i = 0; i < n; i += (size_t)2 * LP_WIDTH) {
+            const vf two[2] = {v_load(group[g] + i), v_load(group[g] + i + LP_WIDTH)};
+            nan |= v_mask_nan(two[0], two[1]);
+            LP_UNROLL for (size_t j = 0; j < 2; j++)
+            {
+                high[j] = v_max(high[j], two[j]); /* of no use where there is NaN */
+                low[j] = v_min(low[j], two[j]);
+            }
+        }
+    }
+    const float least = v_min_lanes(v_min(low[0], low[1]));
+    const int absent = least == -inf;
+    extent e = {v_max_lanes(v_max(high[0], high[1])) + 0.0F, absent ? least_present(group, groups, n) : least, nan != 0,
+                absent};
     return e;
 }
 
@@ -341,10 +349,7 @@ static void sum_careful(const float *const group[LP_GROUPS], int groups, const r
 static int block_careful(row *r, const float *const group[LP_GROUPS], int groups, raw_sum *raw)
 {
     const float inf = __builtin_inff();
-    extent all = {-inf, inf, 0, 0};
-    for (int g = 0; g < groups; g++) {
-        all = extent_join(all, block_extent(group[g], LP_GROUP));
-    }
+    const extent all = groups_extent(group, groups, LP_GROUP);
     r->flags |= all.nan ? ROW_NAN : all.max == inf ? ROW_INF : 0;
     if (all.nan || all.max == inf || all.max == -inf) {
         r->wide_hint = 1;

@@ -467,7 +467,8 @@ static void extremes_collect(pair_state *st)
 static __attribute__((noinline)) int pair_padded(pair_scan *job, pair_state *st, size_t n, double *w, double *v)
 {
     const float *a = st->a.padded, *b = st->b.padded, inf = __builtin_inff();
-    extent all = extent_join(block_extent(a, LP_GROUP), block_extent(b, LP_GROUP));
+    const float *const both[2] = {a, b};
+    const extent all = groups_extent(both, 2, LP_GROUP);
     if (all.nan || all.max > EXP_HIGHEST || all.min < EXP_LOWEST) {
         return 0;
     }

@@ -169,9 +169,10 @@ LP_INLINE uint32_t v_mask_not_le(vf a, vf b)
 {
     return mask_of(vmvnq_u32(vcleq_f32(a, b)));
 }
-LP_INLINE uint32_t v_mask_nan(vf a)
+/* where either is NaN */
+LP_INLINE uint32_t v_mask_nan(vf a, vf b)
 {
-    return mask_of(vmvnq_u32(vceqq_f32(a, a)));
+    return mask_of(vmvnq_u32(vandq_u32(vceqq_f32(a, a), vceqq_f32(b, b))));
 }
 LP_INLINE vu v_count_gt(vu acc, vf a, vf b)
 {

@@ -133,9 +133,10 @@ static inline uint32_t v_mask_not_le(vf a, vf b)
 {
     return !(a <= b);
 }
-static inline uint32_t v_mask_nan(vf a)
+/* where either is NaN */
+static inline uint32_t v_mask_nan(vf a, vf b)
 {
-    return a != a;
+    return a != a || b != b;
 }
 static inline vu v_count_gt(vu acc, vf a, vf b)
 {
