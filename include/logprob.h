@@ -19,7 +19,7 @@
 #define LP_VERSION_MAJOR 0
 #define LP_VERSION_MINOR 1
 #define LP_VERSION_PATCH 0
-#define LP_NUMERICS 2 /* result bits, LP_BLOCK included, change only when this changes */
+#define LP_NUMERICS 3 /* result bits, LP_BLOCK included, change only when this changes */
 #define LP_BLOCK 2048 /* elements: rows are summed in blocks of this many ids */
 
 #ifdef __cplusplus
@@ -424,13 +424,14 @@ typedef struct lp_divergence { /* all [rows] */
  * logprobs alone, LP_ERR_TOKEN. status[row] is the row's own; the call returns that of the lowest bad row. Ties: the tops are
  * the lowest ids.
  * Accuracy, found / tested as bound, absolute (and 4e-15 relative): kl and reverse_kl 2.7e-7 / 3e-7, cross_entropy
- * 2.9e-6 / 1e-5; max_abs_diff 1e-6 and its own rounding to f32. Worst rows: of two or three different logits, searched for; kl 4,096
- * of them, got 0x1.04363110cf02p-5, exact 0x1.0436bda1434f4p-5; cross_entropy 4,096, got 0x1.0a2b1de0d232p+3, exact
- * 0x1.0a2b23f3bab73p+3. Of rows of many different logits kl 1.2e-7.
- * Cost: one read of both for ordinary logits, at whatever level those of either model lie; a second one, in double, eight times as
- * slow, where a logit is -inf or beyond some 80, or where the first one might miss the bound: seldom where the divergence is below
- * 0.25 nats, above 1 where few elements have the mass, always above 16. Aliasing: p and q may be the same; outputs
- * overlap nothing. Alignment: none for logits, that of the type for the rest. Reentrant; any thread.
+ * 3.4e-6 / 1e-5; max_abs_diff 1e-6 and its own rounding to f32. Worst rows: of two or three different logits, searched for; kl 4,096
+ * of them, got 0x1.04363110cf02p-5, exact 0x1.0436bda1434f4p-5; cross_entropy 2,048, got 0x1.cb41523f3c6p+1, exact
+ * 0x1.cb41362c41cf4p+1. Of rows of many different logits kl 1.2e-7.
+ * Cost: one read of both, at whatever levels up to 256 the logits of either model lie, masked with -inf or with a number: half as
+ * much again with -inf, twice where a logit is beyond some 80. A second read, in double, eight times as slow, where a level is
+ * beyond 256, the two are more than 64 apart, or the first read might miss the bound: seldom where the divergence is below 0.25
+ * nats, above 1 where few elements have the mass, always above 16, or where p / q is beyond e^256 somewhere. Aliasing: p and q may be
+ * the same; outputs overlap nothing. Alignment: none for logits, that of the type for the rest. Reentrant; any thread.
  * Status: LP_OK; LP_ERR_ARG (what makes lp_score's `in` wrong, in either; other rows or vocab; NULL out; a logprob of the token
  * wanted without token); LP_ERR_NAN, LP_ERR_INF, LP_ERR_EMPTY, LP_ERR_TOKEN of the lowest bad row.
  * Source: Kullback and Leibler 1951; each term of w d + u, w = e^a, d = a - b, u = e^b - e^a, is at least 0. */

@@ -12,11 +12,15 @@
  *
  * Where logits have but few different values the errors are those of as few exponentials, at most 8.4e-8 each, and add up to
  *     8.4e-8 (left (1 + 2 kl) + other left)
- * left: what was not taken exactly. QUICK_LEFT puts 3e-7 beyond what a search for the worst of such rows found, 2.8e-7. Where more is
- * left, or the divergence is larger, the values have to be many. */
-#define QUICK_LEFT 2.5
-#define QUICK_FAR 16.0   /* |a - b - shift|: beyond, half a last bit is much of what is promised of smaller ones */
-#define QUICK_LEVEL 32.0 /* |lse q|: beyond, the cross-entropy would be a small difference of large numbers */
+ * and some roundings that they have in common. left: what was not taken exactly. QUICK_LEFT, and QUICK_LEFT_FAR where a divergence
+ * is not small, put 3e-7 beyond what a search for the worst of such rows found. Where more is left, or the divergence is larger,
+ * the values have to be many. */
+#define QUICK_LEFT 2.25
+#define QUICK_SMALL 0.25
+#define QUICK_LEFT_FAR 1.75
+/* |ln p / q|: beyond, little mass makes much of a divergence. No two ordinary elements are so far apart. */
+#define QUICK_APART 256.0
+#define QUICK_FAR 16.0 /* |a - b - shift|: beyond, half a last bit is much of what is promised of smaller ones */
 
 typedef struct divergence {
     double kl, reverse, cross, spread;
@@ -50,10 +54,18 @@ typedef struct fitness {
 
 static fitness fitness_of(double kl, double share, double other_share, double left, double other_left)
 {
-    const double most = pair_weight(kl, share, other_share);
-    const fitness f = {kl <= QUICK_KL && most <= QUICK_MOST && pair_weight(kl, left, other_left) <= QUICK_LEFT,
-                       kl <= QUICK_KL_VARIED && most <= QUICK_MOST_VARIED};
+    const double most = pair_weight(kl, share, other_share), all = pair_weight(kl, left, other_left);
+    const fitness f = {kl <= QUICK_KL && most <= QUICK_MOST && all <= (kl <= QUICK_SMALL ? QUICK_LEFT : QUICK_LEFT_FAR),
+                       kl <= QUICK_KL_VARIED && most <= (kl <= QUICK_KL ? QUICK_MOST : QUICK_MOST_VARIED)};
     return f;
+}
+
+/* where an element is -inf in one row alone, whatever the sums say */
+static void set_infinite(divergence *d, double most, double least)
+{
+    d->kl = most == INFINITY ? INFINITY : d->kl;
+    d->cross = most == INFINITY ? INFINITY : d->cross;
+    d->reverse = least == -INFINITY ? INFINITY : d->reverse;
 }
 
 /* Results from the sums of the quick way. Returns which of them are good enough, *varied those that are if the logits of the row
@@ -61,30 +73,35 @@ static fitness fitness_of(double kl, double share, double other_share, double le
 static int quick_results(const pair_scan *s, divergence *out, int *varied)
 {
     const pair_sums *sum = &s->sums;
+    const int forward = HAS_KL | HAS_CROSS;
     double shift = log_quotient(sum->v, sum->w) * (1 + EXP_STRETCH);
-    double p_share = (double)s->p_share / sum->w, q_share = (double)s->q_share / sum->v;
-    double p_left = (double)s->p_left / sum->w, q_left = (double)s->q_left / sum->v;
     out->kl = at_least_0(sum->forward / sum->w + shift);
     out->reverse = at_least_0(-sum->reverse / sum->v - shift);
     double q_lse = Sleef_cinz_logd1_u10purec(sum->v * EXP_FACTOR) * (1 + EXP_STRETCH);
     out->cross = at_least_0(q_lse - sum->cross / sum->w);
     out->spread = extreme(s->most, s->least, shift);
-    const int forward = HAS_KL | (fabs(q_lse) <= QUICK_LEVEL ? HAS_CROSS : 0);
     const int spread = s->farthest <= QUICK_FAR || out->spread >= s->farthest / 2 ? HAS_SPREAD : 0;
-    const fitness kl = fitness_of(out->kl, p_share, q_share, p_left, q_left);
-    const fitness back = fitness_of(out->reverse, q_share, p_share, q_left, p_left);
+    const pair_share left = {s->left.w / sum->w, s->left.v / sum->v};
+    fitness kl = fitness_of(out->kl, s->forward_share.w / sum->w, s->forward_share.v / sum->v, left.w, left.v);
+    fitness back = fitness_of(out->reverse, s->reverse_share.v / sum->v, s->reverse_share.w / sum->w, left.v, left.w);
+    const fitness none = {0, 0};
+    kl = s->most + shift <= QUICK_APART ? kl : none;
+    back = s->least + shift >= -QUICK_APART ? back : none;
+    set_infinite(out, s->most, s->least);
     *varied = (kl.if_varied ? forward : 0) | (back.if_varied ? HAS_REVERSE : 0);
-    return (kl.any ? forward : 0) | (back.any ? HAS_REVERSE : 0) | spread;
+    return (kl.any || s->most == INFINITY ? forward : 0) | (back.any || s->least == -INFINITY ? HAS_REVERSE : 0) |
+           spread;
 }
 
 static divergence exact_results(const pair_exact *s)
 {
     double p_norm = Sleef_cinz_logd1_u10purec(s->w), q_norm = Sleef_cinz_logd1_u10purec(s->v), shift = q_norm - p_norm;
     divergence d;
-    d.kl = s->most == INFINITY ? INFINITY : at_least_0(s->forward / s->w + shift);
-    d.reverse = s->least == -INFINITY ? INFINITY : at_least_0(-s->reverse / s->v - shift);
-    d.cross = s->most == INFINITY ? INFINITY : at_least_0(q_norm - s->cross / s->w);
+    d.kl = at_least_0(s->forward / s->w + shift);
+    d.reverse = at_least_0(-s->reverse / s->v - shift);
+    d.cross = at_least_0(q_norm - s->cross / s->w);
     d.spread = extreme(s->most, s->least, shift);
+    set_infinite(&d, s->most, s->least);
     return d;
 }
 

@@ -16,13 +16,20 @@ typedef struct pair_sums {
     double cross;   /* w b */
 } pair_sums;
 
+typedef struct pair_share {
+    double w, v;
+} pair_share;
+
 typedef struct pair_scan {
     row p, q; /* as a scan leaves them */
     int want;
     pair_sums sums;
-    double most, least, farthest; /* of d, and the largest number that one of these came from; only with PAIR_SPREAD */
-    float p_left, q_left;         /* of w and of v, what was not taken exactly */
-    float p_share, q_share;       /* the most that eight elements of that have, or a little more */
+    double most, least,
+        farthest;    /* of d, and the largest number that one of these came from, with PAIR_SPREAD; infinite where
+                                   * one of the two is -inf */
+    pair_share left; /* of w and of v, what was not taken exactly */
+    pair_share forward_share,
+        reverse_share; /* the most that eight elements of that have, or a little more: as each needs it */
 } pair_scan;
 
 /* how much smaller a logarithm is in the unit of these sums than it should be, relative (core/block.h) */

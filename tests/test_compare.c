@@ -138,6 +138,20 @@ static void check_alike(const place *at, const lp_logits *p, const lp_logits *q,
     expect_int(at, 0, f->q_top, top, "q_top against lp_topk");
 }
 
+/* each result alone has the bits that it has beside all others */
+static void check_alone(const place *at, const lp_logits *p, const lp_logits *q, const figures *all)
+{
+    const char *const what = "depends on what else is wanted";
+    figures f = *all;
+    lp_compare(p, q, NULL, &(lp_divergence){.kl = &f.kl});
+    lp_compare(p, q, NULL, &(lp_divergence){.reverse_kl = &f.reverse_kl});
+    lp_compare(p, q, NULL, &(lp_divergence){.cross_entropy = &f.cross_entropy});
+    lp_compare(p, q, NULL, &(lp_divergence){.max_abs_diff = &f.max_abs_diff});
+    expect_same(at, &f, all, what);
+    lp_compare(p, q, NULL, &(lp_divergence){.kl = &f.kl, .reverse_kl = &f.reverse_kl});
+    expect_same(at, &f, all, what);
+}
+
 static void check_pair(const char *values, const float *a, const float *b, size_t n, rng *r, errors *e)
 {
     const size_t offset = rng_below(r, 16);
@@ -157,6 +171,7 @@ static void check_pair(const char *values, const float *a, const float *b, size_
     check_value(&at, &e->max_abs_diff, 0, (double)f.max_abs_diff, (long double)largest,
                 isinf(largest) ? 0 : 1.5 * ulp_of(largest) + DIFF_ABSOLUTE, "max_abs_diff");
     check_alike(&at, &p.in, &q.in, token, &f);
+    check_alone(&at, &p.in, &q.in, &f);
     if (isa != LP_ISA_SCALAR) {
         ck_assert_int_eq(lp_isa_select(LP_ISA_SCALAR), LP_OK);
         const figures scalar = compared(&p.in, &q.in, token);
@@ -416,6 +431,57 @@ START_TEST(few_values)
 }
 END_TEST
 
+/* what masks write: -inf, or a number far below any logit, into elements of one row or of both, here and there or from a token on */
+static void mask_some(float *a, float *b, size_t n, rng *r)
+{
+    static const float values[] = {-INFINITY, -INFINITY, -INFINITY, -1e4f, -1e9f, -FLT_MAX};
+    static const float rates[] = {0.02f, 0.5f, 0.97f, 1};
+    const float value = values[rng_below(r, COUNT(values))], rate = rates[rng_below(r, COUNT(rates))];
+    const uint32_t rows = rng_below(r, 4);
+    const size_t from = rng_below(r, 3) == 0 ? rng_below(r, (uint32_t)n) : 0;
+    const float a_kept = max_of(a, n), b_kept = max_of(b, n);
+    for (size_t i = from; i < n; i++) {
+        const int both = rng_unit(r) < rate, stray = rng_below(r, 64) == 0;
+        a[i] = both && rows != 1 && !(stray && rows == 3) ? value : a[i];
+        b[i] = both && rows != 2 ? value : b[i];
+    }
+    a[0] = max_of(a, n) == -INFINITY ? a_kept : a[0];
+    b[n - 1] = max_of(b, n) == -INFINITY ? b_kept : b[n - 1];
+}
+
+/* pairs that lie anywhere, near each other or not, with masks or without */
+START_TEST(masks_and_levels)
+{
+    static const size_t sizes[] = {40, 256, 300, 1500, LP_BLOCK, LP_BLOCK + 300, 3 * LP_BLOCK};
+    static float a[3 * LP_BLOCK], b[3 * LP_BLOCK];
+    errors e = {0};
+    rng r = rng_for("masks_and_levels", 0, 0);
+    for (size_t k = 0; k < (test_quick() ? 600U : 20000U); k++) {
+        const size_t n = sizes[rng_below(&r, COUNT(sizes))];
+        if (k % 3 == 0) {
+            draw_few(a, b, n, rng_below(&r, 2) != 0 ? 2 + rng_below(&r, 40) : 0, &r);
+        } else {
+            const float spread = expf(rng_unit(&r) * 3 - 2);
+            for (size_t i = 0; i < n; i++) {
+                a[i] = rng_bell(&r) * spread;
+            }
+            partners[k % COUNT(partners)].make(b, a, n, &r);
+        }
+        const float wide = rng_below(&r, 2) != 0 ? 480 : 140, level = (rng_unit(&r) - 0.5f) * wide;
+        const float other = rng_below(&r, 2) != 0 ? level + rng_bell(&r) * 3 : (rng_unit(&r) - 0.5f) * wide;
+        for (size_t i = 0; i < n; i++) {
+            a[i] += level;
+            b[i] += other;
+        }
+        if (k % 5 != 0) {
+            mask_some(a, b, n, &r);
+        }
+        check_pair("masks and levels", a, b, n, &r, &e);
+    }
+    print_errors(&e);
+}
+END_TEST
+
 /* Frequent tokens have the lowest ids, so that most of the mass may lie in one block. */
 START_TEST(frequent_first)
 {
@@ -596,6 +662,23 @@ START_TEST(infinities)
 }
 END_TEST
 
+/* Of the second block p has nothing, and q, whose level is 41 nats higher, little: at p's level its e^x are no normal floats. */
+START_TEST(stray_elements)
+{
+    enum { SHARED = 1573, STRAY = 36 };
+    static float a[2 * LP_BLOCK], b[2 * LP_BLOCK];
+    for (size_t i = 0; i < COUNT(a); i++) {
+        a[i] = i < SHARED ? -0x1.8b086p+6f : -INFINITY;
+        b[i] = i < SHARED || (i >= LP_BLOCK && i < LP_BLOCK + 32 * STRAY && i % 32 == 0) ? -0x1.ce5ebp+5f : -INFINITY;
+    }
+    errors e = {0};
+    rng r = rng_for("stray_elements", 0, 0);
+    check_pair("stray elements", a, b, COUNT(a), &r, &e);
+    check_pair("stray elements", b, a, COUNT(a), &r, &e);
+    print_errors(&e);
+}
+END_TEST
+
 START_TEST(arguments)
 {
     static const float x[12] = {0};
@@ -639,12 +722,14 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, vocabularies);
     tcase_add_test(tcase, peaks);
     tcase_add_test(tcase, few_values);
+    tcase_add_test(tcase, masks_and_levels);
     tcase_add_test(tcase, frequent_first);
     tcase_add_test(tcase, all_forms);
     tcase_add_test(tcase, wanted_outputs);
     tcase_add_test(tcase, statuses);
     tcase_add_test(tcase, tokens);
     tcase_add_test(tcase, infinities);
+    tcase_add_test(tcase, stray_elements);
     tcase_add_test(tcase, arguments);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* One read of two rows: the sums of each, as a scan makes them, and what their comparison needs.
  *
- * The quick way takes both rows through the fast path of core/block.h, block by block, with the same bits in the sums of
- * each row, and adds what depends on both. It gives up where a block of either row is not ordinary, and the caller then
- * goes the exact way, in double throughout.
+ * The quick way takes both rows through the exponentials of core/block.h, block by block, with the same bits in the sums of
+ * each row, and adds what depends on both. It gives up where a row is bad, or a block of it at a level beyond 256, and where the rows are
+ * too far apart; the caller then goes the exact way, in double throughout.
  *
  * Errors of the quick way, in units of 2^-24, of the terms w d + u of one element, w = e^a, v = e^b, d = a - b less the rows'
  * common difference, u = v - w, v brought to w's level:
@@ -108,8 +108,8 @@ LP_INLINE int set_present(const float *x)
     return set_mask(x, -__builtin_inff(), 1) != 0;
 }
 
-static void exact_block(exact_lanes *s, const float *a, const float *b, size_t n, double a_max, double b_max,
-                        double scale)
+static void exact_sets(exact_lanes *s, const float *a, const float *b, size_t n, double a_max, double b_max,
+                       double scale)
 {
     _Alignas(64) float last[2][LP_LANES];
     for (size_t i = 0; i < n; i += LP_LANES) {
@@ -139,6 +139,21 @@ static void exact_init(exact_lanes *s)
     }
 }
 
+/* hands the sums on: groups, blocks and rows have their own, for the errors of a long sum of equal terms all have one sign */
+static void exact_move(exact_lanes *to, exact_lanes *from)
+{
+    for (int l = 0; l < EXACT_LANES; l++) {
+        to->w[l] += from->w[l];
+        to->v[l] += from->v[l];
+        to->forward[l] += from->forward[l];
+        to->reverse[l] += from->reverse[l];
+        to->cross[l] += from->cross[l];
+        to->most[l] = larger(from->most[l], to->most[l]);
+        to->fall[l] = larger(from->fall[l], to->fall[l]);
+    }
+    exact_init(from);
+}
+
 static void exact_finish(pair_exact *job, const exact_lanes *s)
 {
     job->w = lanes_total(s->w);
@@ -159,14 +174,21 @@ static void exact_finish(pair_exact *job, const exact_lanes *s)
 static void compare_exact(pair_exact *job, const source *p, const source *q, size_t n)
 {
     _Alignas(64) float buffer[2][LP_BLOCK_SIZE];
-    exact_lanes s;
-    exact_init(&s);
+    exact_lanes all, block, group;
+    exact_init(&all);
+    exact_init(&block);
+    exact_init(&group);
     for (size_t i = 0; i < n; i += LP_BLOCK_SIZE) {
-        size_t size = n - i < LP_BLOCK_SIZE ? n - i : LP_BLOCK_SIZE;
-        exact_block(&s, block_at(p, i, size, buffer[0]), block_at(q, i, size, buffer[1]), size, job->a_max, job->b_max,
-                    1);
+        const size_t size = n - i < LP_BLOCK_SIZE ? n - i : LP_BLOCK_SIZE;
+        const float *a = block_at(p, i, size, buffer[0]), *b = block_at(q, i, size, buffer[1]);
+        for (size_t j = 0; j < size; j += LP_GROUP) {
+            const size_t some = size - j < LP_GROUP ? size - j : LP_GROUP;
+            exact_sets(&group, a + j, b + j, some, job->a_max, job->b_max, 1);
+            exact_move(&block, &group);
+        }
+        exact_move(&all, &block);
     }
-    exact_finish(job, &s);
+    exact_finish(job, &all);
 }
 
 /* ---- the quick way ------------------------------------------------------------------------------------------------ */
@@ -180,12 +202,15 @@ typedef struct pair_floats {
 } pair_floats;
 
 /* What brings two rows together whose logits differ by more than a little on average, as those of different models do: a - b, which
- * is near `shift` then, is taken as (a - b) - shift, and v counts `ratio` times. Any values give the results; good ones give small
- * terms. */
+ * is near `shift` then, is taken as (a - b) - shift, and v counts `ratio` times; b counts from `level`. Any values give the results;
+ * good ones give small terms. */
 typedef struct pair_centre {
-    double shift;         /* a float; 0: nothing is subtracted, and both ratios are 1 */
+    double shift;         /* a float */
     float ratio, inverse; /* e^shift, e^-shift, or nearly */
+    float level;          /* for the cross-entropy alone: nothing else depends on it, nor on whether that is wanted */
 } pair_centre;
+
+static const pair_centre centre_none = {0, 1, 1, 0};
 
 /* (a - b) - shift, rounded once where a - b is near shift */
 LP_INLINE vf shifted_difference(vf a, vf b, vf shift)
@@ -195,10 +220,27 @@ LP_INLINE vf shifted_difference(vf a, vf b, vf shift)
     return v_add(v_sub(d, shift), lost);
 }
 
+/* what one row's exponentials of a block are relative to, where they are taken carefully */
+typedef struct footing {
+    reference ref; /* without a shift */
+    float inside;  /* stands for an element that counts as 0 */
+    int present;   /* anything above -inf */
+    int may_widen; /* ref is the narrow one, and the sum has to show whether it holds */
+    double unit;   /* what the exponentials have to be multiplied with */
+} footing;
+
+/* how a block is taken; the ratios are those between the units */
+typedef struct pair_way {
+    pair_centre centre;
+    footing a, b;
+} pair_way;
+
 /* what is kept in registers over the groups of a block */
 typedef struct pair_vectors {
     vu bits;
     vf w_peak, v_peak, most, least;
+    vf raw_most, raw_least; /* of a - b where either may be -inf, and is not ordinary besides */
+    vf low;                 /* the smallest logit of either; only with PAIR_ABSENT */
 } pair_vectors;
 
 /* Where there are sixteen registers, compilers spill what the exponentials of two rows and the sums of both need at once: then
@@ -210,25 +252,41 @@ typedef struct pair_terms {
     float v[LP_GROUP];
 } pair_terms;
 
-LP_INLINE vf pair_exp(vf x, vf *t, int all)
+/* How a group is taken, a constant. Where the centre has not moved: ordinary elements; and such of which some are -inf. Where it has:
+ * ordinary elements. Of all these the bits show whether they are so. On the footings of a block: elements all of which count; and any,
+ * but no NaN or +inf. */
+enum { PAIR_PLAIN, PAIR_ABSENT, PAIR_CENTRED, PAIR_EVEN, PAIR_RAGGED };
+
+LP_INLINE vf pair_exp(vf x, const footing *on, vf *t, int form)
 {
-    return all ? exp_terms(x, v_set1(EXP_MAGIC), t) : exp_narrow(x, t);
+    const vf absent = v_set1(-__builtin_inff()), zero = v_set1(0);
+    if (form == PAIR_PLAIN || form == PAIR_CENTRED) {
+        return exp_narrow(x, t);
+    }
+    if (form == PAIR_ABSENT) { /* NaN stays */
+        return v_where_ge(absent, x, zero, exp_narrow(v_where_ge(absent, x, zero, x), t));
+    }
+    if (form == PAIR_EVEN) {
+        return exp_terms(x, v_set1(on->ref.magic), t);
+    }
+    const vf lowest = v_set1(on->ref.lowest), inside = v_where_ge(x, lowest, x, v_set1(on->inside));
+    return v_where_ge(x, lowest, exp_terms(inside, v_set1(on->ref.magic), t), zero);
 }
 
-LP_INLINE void pair_exp_two(const vf x[2], vf magic, vf e[2], vu *bits, int all)
+LP_INLINE void pair_exp_two(const vf x[2], vf magic, vf e[2], vu *bits, const footing *on, int form)
 {
-    if (all) {
-        vf t[2];
-        e[0] = exp_terms(x[0], magic, &t[0]);
-        e[1] = exp_terms(x[1], magic, &t[1]);
-        *bits = v_bits_or(*bits, t[0], t[1]);
-    } else {
+    if (form == PAIR_PLAIN || form == PAIR_CENTRED) {
         exp_narrow_two(x, magic, e, bits);
+    } else {
+        vf t[2];
+        e[0] = pair_exp(x[0], on, &t[0], form);
+        e[1] = pair_exp(x[1], on, &t[1], form);
+        *bits = v_bits_or(*bits, t[0], t[1]);
     }
 }
 
 /* e^x of one group of one row; only where it is split */
-LP_INLINE void pair_row_terms(float *e, const float *x, vu *bits, int all)
+LP_INLINE void pair_row_terms(float *e, const float *x, vu *bits, const footing *on, int form)
 {
     vf magic = v_set1(EXP_MAGIC);
     LP_FINISH(magic);
@@ -240,16 +298,39 @@ LP_INLINE void pair_row_terms(float *e, const float *x, vu *bits, int all)
             LP_LOADED(two[0]);
             LP_LOADED(two[1]);
             v_prefetch(at + PAIR_PREFETCH); /* two vectors are a cache line */
-            pair_exp_two(two, magic, e2, bits, all);
+            pair_exp_two(two, magic, e2, bits, on, form);
             v_store(e + i + c * LP_WIDTH, e2[0]);
             v_store(e + i + (c + 1) * LP_WIDTH, e2[1]);
         }
     }
 }
 
+/* a - b, centred, and its extremes. Where either may be -inf the smallest float stands for that; a - b itself is infinite then, or
+ * NaN where both are, and shows it. */
+LP_INLINE vf pair_difference(vf a, vf b, const pair_way *way, pair_vectors *k, int want, int form)
+{
+    const vf shift = v_set1(form <= PAIR_ABSENT ? 0 : (float)way->centre.shift), raw = v_sub(a, b);
+    if (form == PAIR_ABSENT || form == PAIR_RAGGED) {
+        a = v_max(a, v_set1(-FLT_MAX));
+        b = v_max(b, v_set1(-FLT_MAX));
+    }
+    const vf d = form <= PAIR_ABSENT ? v_sub(a, b) : shifted_difference(a, b, shift);
+    vf seen = form == PAIR_ABSENT ? raw : d;
+    if (form == PAIR_RAGGED) {
+        seen = v_add(d, v_sub(raw, raw)); /* a number where raw is one */
+        k->raw_most = v_max(raw, k->raw_most);
+        k->raw_least = v_min(raw, k->raw_least);
+    }
+    if (want & PAIR_SPREAD) { /* in this order: the second where the first is NaN */
+        k->most = v_max(seen, k->most);
+        k->least = v_min(seen, k->least);
+    }
+    return d;
+}
+
 /* Column c of one group of both rows. w and v are added as group_fast adds them. */
 LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const float *b, const pair_terms *e, int c,
-                           pair_vectors *k, const pair_centre *centre, int want, int all)
+                           pair_vectors *k, const pair_way *way, int want, int form)
 {
     vf w4[2], v4[2], forward[2], reverse[2], cross[2];
     LP_UNROLL for (int h = 0; h < 2; h++)
@@ -265,34 +346,36 @@ LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const floa
             } else {
                 v_prefetch(a + at + PAIR_PREFETCH);
                 v_prefetch(b + at + PAIR_PREFETCH);
-                w[j] = pair_exp(v_load(a + at), &ta, all);
-                v[j] = pair_exp(v_load(b + at), &tb, all);
+                w[j] = pair_exp(v_load(a + at), form >= PAIR_EVEN ? &way->a : NULL, &ta, form);
+                v[j] = pair_exp(v_load(b + at), form >= PAIR_EVEN ? &way->b : NULL, &tb, form);
                 k->bits = v_bits_or(k->bits, ta, tb);
             }
         }
         const vf w2[2] = {v_add(w[0], w[1]), v_add(w[2], w[3])}, v2[2] = {v_add(v[0], v[1]), v_add(v[2], v[3])};
         w4[h] = v_add(w2[0], w2[1]);
         v4[h] = v_add(v2[0], v2[1]);
-        if (centre == NULL) {
+        if (form <= PAIR_ABSENT) {
             forward[h] = reverse[h] = v_add(v_sub(v2[0], w2[0]), v_sub(v2[1], w2[1]));
         } else {
-            const vf ratio = v_set1(centre->ratio), inverse = v_set1(centre->inverse), none = v_set1(0);
+            const vf ratio = v_set1(way->centre.ratio), inverse = v_set1(way->centre.inverse), none = v_set1(0);
             forward[h] = v_add(v_fma(v2[0], ratio, v_sub(none, w2[0])), v_fma(v2[1], ratio, v_sub(none, w2[1])));
             reverse[h] = v_add(v_fnma(w2[0], inverse, v2[0]), v_fnma(w2[1], inverse, v2[1]));
         }
         LP_UNROLL for (size_t j = 0; j < 4; j++)
         {
-            const vf x = v_load(a + start + j * LP_LANES), y = v_load(b + start + j * LP_LANES);
-            const vf d = centre == NULL ? v_sub(x, y) : shifted_difference(x, y, v_set1((float)centre->shift));
-            if (want & PAIR_SPREAD) {
-                k->most = v_max(k->most, d);
-                k->least = v_min(k->least, d);
+            const vf x = v_load(a + start + j * LP_LANES);
+            vf y = v_load(b + start + j * LP_LANES);
+            const vf d = pair_difference(x, y, way, k, want, form);
+            if (form == PAIR_ABSENT) {
+                k->low = v_min(v_min(x, y), k->low);
             }
             forward[h] = v_fma(w[j], d, forward[h]);
             if (want & PAIR_REVERSE) {
                 reverse[h] = v_fma(v[j], d, reverse[h]);
             }
             if (want & PAIR_CROSS) {
+                y = form == PAIR_ABSENT || form == PAIR_RAGGED ? v_max(y, v_set1(-FLT_MAX)) : y;
+                y = form >= PAIR_EVEN ? v_sub(y, v_set1(way->centre.level)) : y;
                 cross[h] = j == 0 ? v_mul(w[j], y) : v_fma(w[j], y, cross[h]);
             }
         }
@@ -311,25 +394,23 @@ LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const floa
     }
 }
 
-/* One group of both rows; centre: NULL where that is of 0. The window of exp_narrow differs between ISAs, so where it does not hold
- * the group is taken again through that of exp_terms, which all share: `all` is set then. */
 LP_INLINE void pair_group(pair_floats *f, size_t to, const float *a, const float *b, pair_vectors *k,
-                          const pair_centre *centre, int want, int all)
+                          const pair_way *way, int want, int form)
 {
     pair_terms e;
     if (PAIR_SPLIT) {
-        pair_row_terms(e.w, a, &k->bits, all);
-        pair_row_terms(e.v, b, &k->bits, all);
+        pair_row_terms(e.w, a, &k->bits, form >= PAIR_EVEN ? &way->a : NULL, form);
+        pair_row_terms(e.v, b, &k->bits, form >= PAIR_EVEN ? &way->b : NULL, form);
     }
     if (LP_COLUMNS > 2) { /* flat, the registers would not do */
         _Pragma("GCC unroll 1") for (int c = 0; c < LP_COLUMNS; c++)
         {
-            pair_column(f, to, a, b, &e, c, k, centre, want, all);
+            pair_column(f, to, a, b, &e, c, k, way, want, form);
         }
     } else {
         LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
         {
-            pair_column(f, to, a, b, &e, c, k, centre, want, all);
+            pair_column(f, to, a, b, &e, c, k, way, want, form);
         }
     }
 }
@@ -338,23 +419,37 @@ LP_INLINE void pair_group(pair_floats *f, size_t to, const float *a, const float
  * element, or the other's. */
 enum { PAIR_PEAKS = 3 };
 typedef struct pair_peaks {
-    float sum[PAIR_PEAKS];
+    double sum[PAIR_PEAKS];
     size_t offset[PAIR_PEAKS];
+    float bound; /* the last of the sums */
 } pair_peaks;
 
 /* what a scan of each row keeps besides the row */
 typedef struct pair_side {
     bound max;
     held_block held;
-    pair_centre centre; /* of the held block */
+    pair_way way; /* of the held block */
     pair_peaks peaks;
 } pair_side;
 
-static __attribute__((noinline)) void peaks_insert(pair_peaks *peaks, float sum, size_t offset)
+/* the state of a quick comparison */
+typedef struct pair_state {
+    pair_side p, q;
+    pair_way way; /* of ordinary blocks */
+    int careful,
+        absent; /* the last block was not ordinary, or, but for that, had elements that are -inf. Costs, never bits */
+    pair_vectors k;
+    pair_floats f;
+    double w_unit, v_unit; /* of the sums in f */
+    block_groups a, b;
+    double most, least, farthest; /* of d, and of |d - shift|: of what `k` does not have */
+} pair_state;
+
+static __attribute__((noinline)) void peaks_insert(pair_peaks *peaks, double sum, size_t offset)
 {
     for (int i = 0; i < PAIR_PEAKS; i++) {
         if (sum > peaks->sum[i]) {
-            const float next = peaks->sum[i];
+            const double next = peaks->sum[i];
             const size_t next_offset = peaks->offset[i];
             peaks->sum[i] = sum;
             peaks->offset[i] = offset;
@@ -362,25 +457,42 @@ static __attribute__((noinline)) void peaks_insert(pair_peaks *peaks, float sum,
             offset = next_offset;
         }
     }
+    peaks->bound = (float)peaks->sum[PAIR_PEAKS - 1];
 }
 
-/* peak: of the block's lanes; whole: of those in whole groups */
-LP_INLINE void pair_keep(row *r, pair_side *side, const block_groups *g, const pair_centre *centre, double s, vf peak,
-                         vf whole, size_t offset, size_t n)
+/* the footing of a block whose elements are ordinary */
+static footing footing_narrow(void)
+{
+    const footing on = {narrow_reference, 0, 1, 0, 1};
+    return on;
+}
+
+static __attribute__((noinline)) void pair_hold(row *r, pair_side *side, const pair_way *way, size_t offset, size_t n,
+                                                const raw_sum *raw)
+{
+    block_hold(r, &side->held, offset, n, (int32_t)offset, raw);
+    if (side->held.offset == offset) {
+        side->way = *way;
+    }
+}
+
+/* a whole block of ordinary elements; peak: of its lanes */
+LP_INLINE void pair_keep(row *r, pair_side *side, const block_groups *g, const pair_way *way, double s, vf peak,
+                         size_t offset)
 {
     raw_sum raw = {s, 0, __builtin_nanf(""), narrow_reference};
+    if (s == 0) {
+        return; /* all are -inf */
+    }
     bound_update(&side->max, r->max);
     if (peak_reaches(peak, side->max.e)) {
         raw.m = block_max(g);
-        block_hold(r, &side->held, offset, n, (int32_t)offset, &raw);
-        if (side->held.offset == offset) {
-            side->centre = *centre;
-        }
+        pair_hold(r, side, way, offset, LP_BLOCK_SIZE, &raw);
     } else {
         block_wait(r, &side->held, &raw);
     }
-    if (peak_exceeds(whole, side->peaks.sum[PAIR_PEAKS - 1])) {
-        peaks_insert(&side->peaks, v_max_lanes(whole), offset);
+    if (peak_exceeds(peak, side->peaks.bound)) {
+        peaks_insert(&side->peaks, (double)v_max_lanes(peak), offset);
     }
 }
 
@@ -391,7 +503,7 @@ static pair_exact pair_elements(const float *a, const float *b, size_t n)
     pair_exact all = {0};
     exact_lanes s;
     exact_init(&s);
-    exact_block(&s, a, b, n, 0, 0, 1 - EXP_STRETCH);
+    exact_sets(&s, a, b, n, 0, 0, 1 - EXP_STRETCH);
     exact_finish(&all, &s);
     return all;
 }
@@ -405,16 +517,6 @@ static void pair_add(pair_sums *sums, const pair_exact *e)
     sums->reverse += e->reverse * unit;
     sums->cross += e->cross * unit;
 }
-
-/* the state of a quick comparison */
-typedef struct pair_state {
-    pair_side p, q;
-    pair_centre centre;
-    pair_vectors k;
-    pair_floats f;
-    block_groups a, b;
-    double most, least, farthest; /* of d, and of |d - shift|: of what `k` does not have */
-} pair_state;
 
 static void pair_subtract(pair_sums *sums, const pair_sums *was)
 {
@@ -433,10 +535,11 @@ static void pair_begin(pair_state *st)
     st->p.max.level = st->q.max.level = __builtin_nanf("");
     held_init(&st->p.held);
     held_init(&st->q.held);
-    const pair_centre none = {0, 1, 1};
-    st->centre = st->p.centre = st->q.centre = none;
-    st->k.most = v_set1(-inf);
-    st->k.least = v_set1(inf);
+    st->way.centre = centre_none;
+    st->way.a = st->way.b = footing_narrow();
+    st->careful = st->absent = 0;
+    st->k.most = st->k.raw_most = v_set1(-inf);
+    st->k.least = st->k.raw_least = v_set1(inf);
     st->most = -__builtin_inf();
     st->least = __builtin_inf();
     st->farthest = 0;
@@ -456,92 +559,103 @@ static void extremes_collect(pair_state *st)
     if (most >= least) { /* there are some */
         const double far = most > -least ? most : -least;
         st->farthest = far > st->farthest ? far : st->farthest;
-        extremes_join(st, most + st->centre.shift, least + st->centre.shift);
+        extremes_join(st, most + st->way.centre.shift, least + st->way.centre.shift);
     }
     st->k.most = v_set1(-inf);
     st->k.least = v_set1(inf);
 }
 
-/* The last group of a row, where it is not whole: its elements exactly, and the sums of each row's block as block_fast makes
- * them. 0 where an element is not ordinary. */
-static __attribute__((noinline)) int pair_padded(pair_scan *job, pair_state *st, size_t n, double *w, double *v)
+/* ... and of what is -inf in one row alone */
+static void extremes_finish(pair_state *st)
 {
-    const float *a = st->a.padded, *b = st->b.padded, inf = __builtin_inff();
-    const float *const both[2] = {a, b};
-    const extent all = groups_extent(both, 2, LP_GROUP);
-    if (all.nan || all.max > EXP_HIGHEST || all.min < EXP_LOWEST) {
-        return 0;
-    }
-    pair_exact e = pair_elements(a, b, n);
-    if (e.most == inf || e.least == -inf) {
-        return 0;
-    }
-    pair_add(&job->sums, &e);
-    extremes_join(st, e.most, e.least);
-    size_t to = (size_t)st->a.whole * LP_LANES;
-    group_careful(a, st->f.w.s + to, st->f.w.q + to, 0, &narrow_reference);
-    group_careful(b, st->f.v.s + to, st->f.v.q + to, 0, &narrow_reference);
-    for (int c = 0; c < LP_COLUMNS; c++) {
-        st->k.w_peak = v_max(st->k.w_peak, v_load(st->f.w.s + to + c * LP_WIDTH));
-        st->k.v_peak = v_max(st->k.v_peak, v_load(st->f.v.s + to + c * LP_WIDTH));
-    }
-    int groups = sums_pad(&st->f.w, st->a.count);
-    sums_pad(&st->f.v, st->a.count);
-    *w = v_sum_groups(st->f.w.s, groups);
-    *v = v_sum_groups(st->f.v.s, groups);
-    return 1;
-}
-
-/* zeros for the groups that a block has not, up to a power of two */
-static int pair_pad(pair_floats *f, int groups)
-{
-    size_t whole = (size_t)groups * LP_LANES, missing = (LP_GROUPS * LP_LANES - whole) * sizeof(float);
-    memset(f->forward + whole, 0, missing);
-    memset(f->reverse + whole, 0, missing);
-    memset(f->cross + whole, 0, missing);
-    sums_pad(&f->w, groups);
-    return sums_pad(&f->v, groups);
-}
-
-/* the whole groups of a block; 0 where an element lies outside the window */
-LP_INLINE int pair_groups(pair_state *st, const float *a, const float *b, int groups, const pair_centre *centre,
-                          int want, int all)
-{
-    pair_vectors k = st->k;
-    k.bits = v_bits_zero();
-    k.w_peak = k.v_peak = v_set1(0);
-    for (int i = 0; i < groups; i++) {
-        pair_group(&st->f, (size_t)i * LP_LANES, a + i * LP_GROUP, b + i * LP_GROUP, &k, centre, want, all);
-    }
-    st->k = k;
-    return !v_bits_test(k.bits, all ? EXP_OUTSIDE : NARROW_OUTSIDE);
+    extremes_collect(st);
+    st->most = v_max_lanes(st->k.raw_most) == __builtin_inff() ? __builtin_inf() : st->most;
+    st->least = v_min_lanes(st->k.raw_least) == -__builtin_inff() ? -__builtin_inf() : st->least;
 }
 
 enum { PAIR_ALL = PAIR_REVERSE | PAIR_CROSS | PAIR_SPREAD };
 
-static __attribute__((noinline)) int pair_centred(pair_state *st, const float *a, const float *b, int groups)
+/* whether all of a group are -inf, in both rows */
+LP_INLINE int group_is_absent(const float *a, const float *b)
 {
-    const pair_centre centre = st->centre;
-    return pair_groups(st, a, b, groups, &centre, PAIR_ALL, 0);
+    const vf absent = v_set1(-__builtin_inff());
+    for (size_t i = 0; i < LP_GROUP; i += LP_WIDTH) {
+        if ((v_mask_not_le(v_load(a + i), absent) | v_mask_not_le(v_load(b + i), absent)) != 0) {
+            return 0; /* seldom far from the first */
+        }
+    }
+    return 1;
 }
 
-static __attribute__((noinline)) int pair_again(pair_state *st, const float *a, const float *b, int groups)
+static void group_clear(pair_floats *f, size_t to)
 {
-    const pair_centre centre = st->centre;
-    return pair_groups(st, a, b, groups, &centre, PAIR_ALL, 1);
+    const size_t size = LP_LANES * sizeof(float);
+    memset(f->w.s + to, 0, size);
+    memset(f->v.s + to, 0, size);
+    memset(f->forward + to, 0, size);
+    memset(f->reverse + to, 0, size);
+    memset(f->cross + to, 0, size);
 }
 
-#ifdef LP_OWN_EXP_NARROW
-enum { PAIR_HAS_OTHER_WINDOW = 1 };
-#else
-enum { PAIR_HAS_OTHER_WINDOW = 0 };
-#endif
-
-LP_INLINE int pair_groups_of(pair_state *st, const float *a, const float *b, int groups, int want)
+/* the whole groups of a block; 0 where an element lies outside the window */
+LP_INLINE int pair_groups(pair_state *st, const pair_way *way, int groups, int want, int form)
 {
-    const int fits =
-        st->centre.shift == 0 ? pair_groups(st, a, b, groups, NULL, want, 0) : pair_centred(st, a, b, groups);
-    return fits || (PAIR_HAS_OTHER_WINDOW && pair_again(st, a, b, groups));
+    const int ragged = form == PAIR_ABSENT || form == PAIR_RAGGED;
+    const float *a = st->a.at[0], *b = st->b.at[0];
+    pair_vectors k;
+    k.bits = v_bits_zero();
+    k.w_peak = k.v_peak = v_set1(0);
+    k.most = st->k.most;
+    k.least = st->k.least;
+    if (ragged) {
+        k.raw_most = st->k.raw_most;
+        k.raw_least = st->k.raw_least;
+        k.low = v_set1(__builtin_inff());
+    }
+    for (int i = 0; i < groups; i++, a += LP_GROUP, b += LP_GROUP) {
+        const size_t to = (size_t)i * LP_LANES;
+        if (ragged && group_is_absent(a, b)) {
+            group_clear(&st->f, to);
+            k.low = v_set1(-__builtin_inff());
+        } else {
+            pair_group(&st->f, to, a, b, &k, way, want, form);
+        }
+    }
+    st->k.w_peak = k.w_peak;
+    st->k.v_peak = k.v_peak;
+    st->k.most = k.most;
+    st->k.least = k.least;
+    if (ragged) {
+        st->k.raw_most = k.raw_most;
+        st->k.raw_least = k.raw_least;
+        st->k.low = k.low;
+    }
+    return form >= PAIR_EVEN || !v_bits_test(k.bits, NARROW_OUTSIDE);
+}
+
+static __attribute__((noinline)) int pair_centred(pair_state *st)
+{
+    const pair_way way = st->way;
+    return pair_groups(st, &way, LP_GROUPS, PAIR_ALL, PAIR_CENTRED);
+}
+
+static __attribute__((noinline)) int pair_absent(pair_state *st)
+{
+    const int ordinary = pair_groups(st, NULL, LP_GROUPS, PAIR_ALL, PAIR_ABSENT);
+    st->absent = v_min_lanes(st->k.low) == -__builtin_inff();
+    return ordinary;
+}
+
+static __attribute__((noinline)) void pair_even(pair_state *st, const pair_way *in)
+{
+    const pair_way way = *in;
+    pair_groups(st, &way, st->a.whole, PAIR_ALL, PAIR_EVEN);
+}
+
+static __attribute__((noinline)) void pair_ragged(pair_state *st, const pair_way *in)
+{
+    const pair_way way = *in;
+    pair_groups(st, &way, st->a.whole, PAIR_ALL, PAIR_RAGGED);
 }
 
 /* ln x, give or take 1/256 */
@@ -553,85 +667,267 @@ static double rough_log(double x)
     return y;
 }
 
-/* Whether the centre is where the rows' sums so far, w and v, are. */
-static inline int centre_holds(const pair_centre *centre, double w, double v)
+/* whether logits whose e^x sum up to v are near enough to a level that one last bit of their distance is none of what is promised */
+static int level_holds(float level, double v)
 {
-    const double near = v * (double)centre->ratio;
+    const double far = 0x1p46, at = level == 0 ? v : v * exp_double(-(double)level); /* e^32 */
+    return at <= far && at >= 1 / far;
+}
+
+static inline int shift_holds(const pair_centre *c, double w, double v)
+{
+    const double near = v * (double)c->ratio;
     return w <= near * 1.25 && w >= near * 0.8;
 }
 
-/* 0 where that is so far away that products with a ratio might overflow */
-static __attribute__((noinline)) int centre_move(pair_centre *centre, double w, double v)
+/* Whether the centre is where the rows' sums so far, w and v, are; where one has none it does not matter. */
+static inline int centre_holds(const pair_centre *c, double w, double v, int want)
 {
-    const double most = 64;
-    centre->shift = (rough_log(w / v) + 0x1.8p48) - 0x1.8p48; /* in steps of 1/16 */
-    centre->ratio = (float)exp_double(centre->shift);
-    centre->inverse = (float)exp_double(-centre->shift);
-    return centre->shift <= most && centre->shift >= -most;
+    return w == 0 || v == 0 || (shift_holds(c, w, v) && (!(want & PAIR_CROSS) || level_holds(c->level, v)));
 }
 
-/* what the lanes' sums of a row's w and v, and of the terms that are small, say of the sums of w d and of v d */
-static inline void pair_terms_add(pair_sums *sums, const pair_centre *centre, double w, double v, double forward,
-                                  double reverse)
+/* moves what of it is elsewhere; 0 where that is so far away that products with a ratio might overflow */
+static __attribute__((noinline)) int centre_move(pair_state *st, double w, double v, int want)
 {
-    sums->forward += forward + (w - v * (double)centre->ratio) + w * centre->shift;
-    sums->reverse += reverse - (v - w * (double)centre->inverse) + v * centre->shift;
-}
-
-/* One block of both rows; 0 where it is not ordinary. Where the block moves the centre it is taken again. */
-LP_INLINE int pair_block(pair_scan *job, pair_state *st, const float *a, const float *b, size_t offset, size_t n,
-                         int full, int want)
-{
-    block_cut(&st->a, a, n);
-    block_cut(&st->b, b, n);
-    int groups = full ? LP_GROUPS : st->a.whole;
-    const vf most = st->k.most, least = st->k.least;
-    if (!pair_groups_of(st, a, b, groups, want)) {
-        return 0;
+    const double most = 64, whole = 0x1.8p52, sixteenths = 0x1.8p48;
+    pair_centre *c = &st->way.centre;
+    extremes_collect(st);
+    if (!shift_holds(c, w, v)) {
+        c->shift = (rough_log(w / v) + sixteenths) - sixteenths;
+        c->ratio = (float)exp_double(c->shift);
+        c->inverse = (float)exp_double(-c->shift);
     }
-    int count = full ? LP_GROUPS : pair_pad(&st->f, groups);
-    double w = v_sum_groups(st->f.w.s, count), v = v_sum_groups(st->f.v.s, count);
-    if (groups != 0 && !centre_holds(&st->centre, job->sums.w + w, job->sums.v + v)) {
-        if (!narrow_holds(w) || !narrow_holds(v)) {
-            return 0;
-        }
-        st->k.most = most;
-        st->k.least = least;
+    if (want & PAIR_CROSS && !level_holds(c->level, v)) {
+        c->level = level_holds(0, v) ? 0 : (float)((rough_log(v) + whole) - whole);
+    }
+    return c->shift <= most && c->shift >= -most;
+}
+
+/* Back to no shift, which is quicker, where the rows turn out to be close: a first block of few elements need not be. */
+static inline void centre_returns(pair_state *st, double w, double v)
+{
+    pair_centre *c = &st->way.centre;
+    if (c->shift != 0 && w <= v * 1.125 && w >= v * 0.875) {
         extremes_collect(st);
-        if (!centre_move(&st->centre, job->sums.w + w, job->sums.v + v)) {
-            return 0;
-        }
-        pair_again(st, a, b, groups);
+        c->shift = 0;
+        c->ratio = c->inverse = 1;
     }
-    const vf w_whole = st->k.w_peak, v_whole = st->k.v_peak;
-    job->sums.w += w;
-    job->sums.v += v;
-    pair_terms_add(&job->sums, &st->centre, w, v, v_sum_groups(st->f.forward, count),
-                   want & PAIR_REVERSE ? v_sum_groups(st->f.reverse, count) : 0);
-    if (want & PAIR_CROSS) {
-        job->sums.cross += v_sum_groups(st->f.cross, count);
-    }
-    if (!full && groups < st->a.count && !pair_padded(job, st, n % LP_GROUP, &w, &v)) {
+}
+
+/* what the lanes' sums of a row's w and v, and of the terms that are small, say of all sums */
+LP_INLINE void pair_terms_add(pair_sums *sums, const pair_centre *centre, double w_unit, double v_unit, double w,
+                              double v, double forward, double reverse, double cross)
+{
+    sums->w += w * w_unit;
+    sums->v += v * v_unit;
+    sums->forward += (forward + (w - v * (double)centre->ratio) + w * centre->shift) * w_unit;
+    sums->reverse += (reverse - (v - w * (double)centre->inverse) + v * centre->shift) * v_unit;
+    sums->cross += (cross + w * (double)centre->level) * w_unit;
+}
+
+/* ---- blocks with elements that are -inf, or beyond the window ----------------------------------------------------------- */
+
+static void footing_widen(footing *on, float max)
+{
+    on->ref = wide_reference(max);
+    on->unit = bits_double((uint64_t)(on->ref.k + 1023) << 52);
+    on->may_widen = 0;
+}
+
+/* as block_careful does; 0 where it would need a shift, or where a row is bad */
+static int footing_of(footing *on, const extent *all)
+{
+    *on = footing_narrow();
+    if (all->nan || all->max == __builtin_inff() ||
+        (all->max != -__builtin_inff() && __builtin_fabsf(all->max) > 256)) {
         return 0;
     }
-    if (!narrow_holds(w) || !narrow_holds(v)) {
-        return 0;
+    on->present = all->max != -__builtin_inff();
+    if (!on->present) {
+        return 1;
     }
-    pair_keep(&job->p, &st->p, &st->a, &st->centre, w, st->k.w_peak, w_whole, offset, n);
-    pair_keep(&job->q, &st->q, &st->b, &st->centre, v, st->k.v_peak, v_whole, offset, n);
+    on->inside = all->max;
+    if (all->max <= EXP_HIGHEST && all->max >= -66 && all->min >= EXP_LOWEST) {
+        on->may_widen = 1;
+    } else {
+        footing_widen(on, all->max);
+    }
     return 1;
 }
 
-static __attribute__((noinline)) int pair_last(pair_scan *job, pair_state *st, const float *a, const float *b,
-                                               size_t offset, size_t n)
+/* whether the sum shows that the narrow reference does not hold */
+static int footing_fails(footing *on, double s, float max)
 {
-    return pair_block(job, st, a, b, offset, n, 0, PAIR_ALL);
+    if (!on->may_widen || narrow_holds(s)) {
+        return 0;
+    }
+    footing_widen(on, max);
+    return 1;
+}
+
+/* A ratio between units. One that is too small does not matter, and one that is too large only where a row's block has not the level
+ * of the row; where a row has none, its unit says nothing, and the other's terms need no company. */
+static float ratio_between(double ratio)
+{
+    const double most = 0x1p126;
+    return (float)(ratio > most ? most : ratio < 1 / most ? 0 : ratio);
+}
+
+static pair_centre centre_between(const pair_centre *centre, const footing *a, const footing *b)
+{
+    const double quotient = b->unit / a->unit;
+    pair_centre c = *centre;
+    c.ratio = a->present ? ratio_between((double)c.ratio * quotient) : 0;
+    c.inverse = b->present ? ratio_between((double)c.inverse / quotient) : 0;
+    return c;
+}
+
+/* whether all elements count */
+static int footing_carries(const footing *on, const extent *all)
+{
+    return !all->absent && all->min >= on->ref.lowest;
+}
+
+/* zeros for the groups that a block has not, up to a power of two, which is returned */
+static int pair_pad(pair_floats *f, int groups)
+{
+    size_t whole = (size_t)groups * LP_LANES, missing = (LP_GROUPS * LP_LANES - whole) * sizeof(float);
+    memset(f->forward + whole, 0, missing);
+    memset(f->reverse + whole, 0, missing);
+    memset(f->cross + whole, 0, missing);
+    sums_pad(&f->w, groups);
+    return sums_pad(&f->v, groups);
+}
+
+/* the sum of a row's exponentials, with those of the last group, if that is not whole */
+static double row_total(group_sums *sums, const block_groups *g, const footing *on)
+{
+    if (g->whole < g->count) {
+        const size_t to = (size_t)g->whole * LP_LANES;
+        group_careful(g->padded, sums->s + to, sums->q + to, on->inside, &on->ref);
+    }
+    return v_sum_groups(sums->s, sums_pad(sums, g->count));
+}
+
+static void pair_keep_careful(row *r, pair_side *side, const pair_way *way, const footing *on, double s, vf peak,
+                              size_t offset, size_t n)
+{
+    if (s == 0) {
+        return; /* all are -inf */
+    }
+    raw_sum raw = {s, 0, on->inside, on->ref};
+    pair_hold(r, side, way, offset, n, &raw);
+    const double most = (double)v_max_lanes(peak) * on->unit;
+    if (most > side->peaks.sum[PAIR_PEAKS - 1]) {
+        peaks_insert(&side->peaks, most, offset);
+    }
+}
+
+/* Any block, which is cut already: the same sums as the exact way would have them for each row, with what is dropped there. 0 where
+ * a row is bad, or its level beyond 256. The last group of a row, where it is not whole, is taken exactly. */
+static __attribute__((noinline)) int pair_careful(pair_scan *job, pair_state *st, size_t offset, size_t n)
+{
+    const extent a = groups_extent(st->a.at, st->a.count, LP_GROUP), b = groups_extent(st->b.at, st->b.count, LP_GROUP);
+    pair_way way;
+    if (!footing_of(&way.a, &a) || !footing_of(&way.b, &b)) {
+        return 0;
+    }
+    const vf most = st->k.most, least = st->k.least;
+    double w, v, w_all, v_all;
+    int groups, again, moved = 0;
+    do {
+        way.centre = centre_between(&st->way.centre, &way.a, &way.b);
+        (footing_carries(&way.a, &a) && footing_carries(&way.b, &b) ? pair_even : pair_ragged)(st, &way);
+        w_all = row_total(&st->f.w, &st->a, &way.a);
+        v_all = row_total(&st->f.v, &st->b, &way.b);
+        groups = pair_pad(&st->f, st->a.whole);
+        w = v_sum_groups(st->f.w.s, groups);
+        v = v_sum_groups(st->f.v.s, groups);
+        again = footing_fails(&way.a, w_all, a.max) | footing_fails(&way.b, v_all, b.max);
+        const double w_so_far = job->sums.w + w * way.a.unit, v_so_far = job->sums.v + v * way.b.unit;
+        if (!again && !moved && !centre_holds(&st->way.centre, w_so_far, v_so_far, job->want)) {
+            again = moved = 1;
+            st->k.most = most;
+            st->k.least = least;
+            if (!centre_move(st, w_so_far, v_so_far, job->want)) {
+                return 0;
+            }
+        }
+    } while (again);
+    pair_terms_add(&job->sums, &way.centre, way.a.unit, way.b.unit, w, v, v_sum_groups(st->f.forward, groups),
+                   v_sum_groups(st->f.reverse, groups), v_sum_groups(st->f.cross, groups));
+    if (st->a.whole < st->a.count) {
+        const pair_exact e = pair_elements(st->a.padded, st->b.padded, st->a.rest);
+        pair_add(&job->sums, &e);
+        extremes_join(st, e.most, e.least);
+    }
+    st->w_unit = way.a.unit;
+    st->v_unit = way.b.unit;
+    pair_keep_careful(&job->p, &st->p, &way, &way.a, w_all, st->k.w_peak, offset, n);
+    pair_keep_careful(&job->q, &st->q, &way, &way.b, v_all, st->k.v_peak, offset, n);
+    centre_returns(st, job->sums.w, job->sums.v);
+    st->absent = a.absent || b.absent;
+    st->careful = a.min < NARROW_LOWEST || b.min < NARROW_LOWEST || way.a.unit != 1 || way.b.unit != 1 ||
+                  st->way.centre.level != 0 || (st->way.centre.shift != 0 && st->absent);
+    return 1;
+}
+
+/* ---- blocks of ordinary elements ---------------------------------------------------------------------------------------- */
+
+/* One whole block of both rows; 0 where the quick way ends. */
+LP_INLINE int pair_block(pair_scan *job, pair_state *st, const float *a, const float *b, size_t offset, int want)
+{
+    block_cut(&st->a, a, LP_BLOCK_SIZE);
+    block_cut(&st->b, b, LP_BLOCK_SIZE);
+    const vf most = st->k.most, least = st->k.least;
+    const int moved =
+        st->way.centre.shift != 0; /* the level has not, or the block before would have been taken carefully */
+    double w = 0, v = 0;
+    int ordinary = 0;
+    if (!st->careful && !(st->absent && !moved)) {
+        ordinary = moved ? pair_centred(st) : pair_groups(st, NULL, LP_GROUPS, want, PAIR_PLAIN);
+    }
+    if (!st->careful && !ordinary && !moved) {
+        st->k.most = most;
+        st->k.least = least;
+        ordinary = pair_absent(st);
+    }
+    if (ordinary) {
+        w = v_sum_groups(st->f.w.s, LP_GROUPS);
+        v = v_sum_groups(st->f.v.s, LP_GROUPS);
+        ordinary = (narrow_holds(w) || w == 0) && (narrow_holds(v) || v == 0);
+    }
+    if (!ordinary) {
+        st->k.most = most;
+        st->k.least = least;
+        return pair_careful(job, st, offset, LP_BLOCK_SIZE);
+    }
+    const double w_so_far = job->sums.w + w, v_so_far = job->sums.v + v;
+    if (!centre_holds(&st->way.centre, w_so_far, v_so_far, job->want)) {
+        st->k.most = most;
+        st->k.least = least;
+        if (!centre_move(st, w_so_far, v_so_far, job->want)) {
+            return 0;
+        }
+        if (st->absent || st->way.centre.level != 0) {
+            return pair_careful(job, st, offset, LP_BLOCK_SIZE);
+        }
+        pair_centred(st);
+    }
+    st->w_unit = st->v_unit = 1;
+    pair_terms_add(&job->sums, &st->way.centre, 1, 1, w, v, v_sum_groups(st->f.forward, LP_GROUPS),
+                   want & PAIR_REVERSE ? v_sum_groups(st->f.reverse, LP_GROUPS) : 0,
+                   want & PAIR_CROSS ? v_sum_groups(st->f.cross, LP_GROUPS) : 0);
+    pair_keep(&job->p, &st->p, &st->a, &st->way, w, st->k.w_peak, offset);
+    pair_keep(&job->q, &st->q, &st->b, &st->way, v, st->k.v_peak, offset);
+    centre_returns(st, job->sums.w, job->sums.v);
+    return 1;
 }
 
 /* The sums of the eight elements that share a lane with element id, which is among the largest: exact instead of what was
  * added. */
-static void pair_refine(pair_scan *job, const source *p, const source *q, size_t n, size_t id,
-                        const pair_centre *centre, pair_sums *taken)
+static void pair_refine(pair_scan *job, const source *p, const source *q, size_t n, size_t id, const pair_way *way,
+                        pair_sums *taken)
 {
     _Alignas(64) float buffer[2][LP_GROUP];
     size_t group = id / LP_GROUP * LP_GROUP, lane = id % LP_LANES;
@@ -640,9 +936,11 @@ static void pair_refine(pair_scan *job, const source *p, const source *q, size_t
     }
     const float *a = block_at(p, group, LP_GROUP, buffer[0]), *b = block_at(q, group, LP_GROUP, buffer[1]);
     pair_floats f;
-    pair_vectors k = {v_bits_zero(), v_set1(0), v_set1(0), v_set1(0), v_set1(0)};
+    pair_vectors k;
+    k.bits = v_bits_zero();
+    k.w_peak = k.v_peak = k.most = k.least = k.raw_most = k.raw_least = v_set1(0);
     float x[LP_SETS], y[LP_SETS];
-    pair_group(&f, 0, a, b, &k, centre, PAIR_REVERSE | PAIR_CROSS, 1);
+    pair_group(&f, 0, a, b, &k, way, PAIR_ALL, PAIR_RAGGED);
     for (size_t i = 0; i < LP_SETS; i++) {
         memcpy(x + i, a + i * LP_LANES + lane, sizeof *x);
         memcpy(y + i, b + i * LP_LANES + lane, sizeof *y);
@@ -650,27 +948,28 @@ static void pair_refine(pair_scan *job, const source *p, const source *q, size_t
     pair_exact e = pair_elements(x, y, LP_SETS);
     pair_add(&job->sums, &e);
     pair_add(taken, &e);
-    pair_sums was = {(double)f.w.s[lane], (double)f.v.s[lane], 0, 0, (double)f.cross[lane]};
-    pair_terms_add(&was, centre, was.w, was.v, (double)f.forward[lane], (double)f.reverse[lane]);
+    pair_sums was = {0, 0, 0, 0, 0};
+    pair_terms_add(&was, &way->centre, way->a.unit, way->b.unit, (double)f.w.s[lane], (double)f.v.s[lane],
+                   (double)f.forward[lane], (double)f.reverse[lane], (double)f.cross[lane]);
     pair_subtract(&job->sums, &was);
 }
 
 /* ---- what may lie in few elements --------------------------------------------------------------------------------------- */
 
-static inline float greater(float a, float b)
+static inline double greater(double a, double b)
 {
     return a > b ? a : b;
 }
 
-static inline float lesser(float a, float b)
+static inline double lesser(double a, double b)
 {
     return a < b ? a : b;
 }
 
 /* the largest sum of a lane outside two blocks */
-static float peaks_outside(const pair_peaks *peaks, const size_t block[2])
+static double peaks_outside(const pair_peaks *peaks, const size_t block[2])
 {
-    float most = 0;
+    double most = 0;
     for (int i = 0; i < PAIR_PEAKS; i++) {
         const int outside = peaks->offset[i] != block[0] && peaks->offset[i] != block[1];
         most = outside ? greater(most, peaks->sum[i]) : most;
@@ -679,9 +978,9 @@ static float peaks_outside(const pair_peaks *peaks, const size_t block[2])
 }
 
 /* that of a block, or a bound on it */
-static float peaks_of(const pair_peaks *peaks, size_t offset)
+static double peaks_of(const pair_peaks *peaks, size_t offset)
 {
-    float sum = peaks->sum[PAIR_PEAKS - 1];
+    double sum = peaks->sum[PAIR_PEAKS - 1];
     for (int i = 0; i < PAIR_PEAKS; i++) {
         sum = peaks->offset[i] == offset ? greater(sum, peaks->sum[i]) : sum;
     }
@@ -689,7 +988,7 @@ static float peaks_of(const pair_peaks *peaks, size_t offset)
 }
 
 /* the largest of the lanes of n whole groups, but for those of elements that lie at `top` in the block, if they do */
-static float lanes_rest(float *sums, size_t n, size_t offset, const size_t top[2])
+static double lanes_rest(float *sums, double unit, size_t n, size_t offset, const size_t top[2])
 {
     vf most = v_set1(0);
     for (int t = 0; t < 2; t++) {
@@ -700,49 +999,75 @@ static float lanes_rest(float *sums, size_t n, size_t offset, const size_t top[2
     for (size_t i = 0; i < n * LP_LANES; i += LP_WIDTH) {
         most = v_max(most, v_load(sums + i));
     }
-    return v_max_lanes(most);
+    return (double)v_max_lanes(most) * unit;
 }
 
-/* Whether shares as large as these, of sums, are small enough for either divergence (src/compare.c), with room for roughness. */
-static int shares_do(const pair_sums *sums, float w_most, float v_most)
+/* Whether shares as large as these, of sums, are small enough for one of the divergences, that of the row `own` to the other
+ * (src/compare.c), with room for roughness. */
+static int shares_do(double divergence, double own, double other)
 {
-    const double shift = rough_log(sums->v / sums->w), w = (double)w_most / sums->w, v = (double)v_most / sums->v;
-    const double kl = sums->forward / sums->w + shift, reverse = -sums->reverse / sums->v - shift;
-    const double limit = QUICK_KL - 0.1, most = (kl < limit && reverse < limit ? QUICK_MOST : QUICK_MOST_VARIED) - 0.05;
-    return pair_weight(kl, w, v) <= most && pair_weight(reverse, v, w) <= most;
+    const double most = divergence < QUICK_KL - 0.1 ? QUICK_MOST : QUICK_MOST_VARIED;
+    return pair_weight(divergence, own, other) <= most - 0.05;
 }
 
-/* Of each row, the most that is in a lane, without those that were taken exactly. In the blocks of these it is not known: it is no
- * more than with them, nor than what they left of all. Where that does not do, and only there, all lanes are looked at once more. */
+/* the lanes' sums of a block that was taken before */
+static void pair_look(pair_state *st, const float *a, const float *b, size_t n)
+{
+    pair_way way;
+    block_cut(&st->a, a, n);
+    block_cut(&st->b, b, n);
+    const extent all_a = groups_extent(st->a.at, st->a.count, LP_GROUP);
+    const extent all_b = groups_extent(st->b.at, st->b.count, LP_GROUP);
+    footing_of(&way.a, &all_a);
+    footing_of(&way.b, &all_b);
+    way.centre = centre_between(&st->way.centre, &way.a, &way.b);
+    pair_ragged(st, &way);
+    st->w_unit = way.a.unit;
+    st->v_unit = way.b.unit;
+}
+
+/* of each row, the most that is in a lane, without those that were taken exactly */
+static pair_share lanes_share(pair_state *st, const source *p, const source *q, size_t n, const size_t top[2],
+                              const size_t block[2], float buffer[2][LP_BLOCK_SIZE])
+{
+    const size_t last = (n - 1) / LP_BLOCK_SIZE * LP_BLOCK_SIZE;
+    pair_share most = {peaks_outside(&st->p.peaks, block), peaks_outside(&st->q.peaks, block)};
+    for (int t = 0; t < (block[0] == block[1] ? 1 : 2); t++) {
+        const size_t size = n - block[t] < LP_BLOCK_SIZE ? n - block[t] : LP_BLOCK_SIZE, groups = size / LP_GROUP;
+        if (t != 0 || block[0] != last) { /* those of the last one are there still */
+            pair_look(st, block_at(p, block[t], size, buffer[0]), block_at(q, block[t], size, buffer[1]), size);
+        }
+        most.w = greater(most.w, lanes_rest(st->f.w.s, st->w_unit, groups, block[t], top));
+        most.v = greater(most.v, lanes_rest(st->f.v.s, st->v_unit, groups, block[t], top));
+    }
+    return most;
+}
+
+/* What may lie in few elements. In the blocks of those that were taken exactly it is not known: it is no more than with them, nor than
+ * what they left of all. Where that does not do, and only there, all lanes are looked at once more: for each divergence apart, so that
+ * its bits do not depend on whether the other is wanted. */
 static void pair_shares(pair_scan *job, pair_state *st, const source *p, const source *q, size_t n, const size_t top[2],
                         const pair_sums *taken, float buffer[2][LP_BLOCK_SIZE])
 {
     const size_t block[2] = {top[0] / LP_BLOCK_SIZE * LP_BLOCK_SIZE, top[1] / LP_BLOCK_SIZE * LP_BLOCK_SIZE};
-    const size_t last = (n - 1) / LP_BLOCK_SIZE * LP_BLOCK_SIZE;
-    const float w_left = (float)(job->sums.w - taken->w), v_left = (float)(job->sums.v - taken->v);
-    const float w_outside = peaks_outside(&st->p.peaks, block), v_outside = peaks_outside(&st->q.peaks, block);
-    float w = w_outside, v = v_outside;
+    const pair_sums *sums = &job->sums;
+    const double shift = rough_log(sums->v / sums->w);
+    const pair_share left = {sums->w - taken->w, sums->v - taken->v};
+    pair_share most = {peaks_outside(&st->p.peaks, block), peaks_outside(&st->q.peaks, block)};
     for (int t = 0; t < 2; t++) {
-        w = greater(w, lesser(peaks_of(&st->p.peaks, block[t]), w_left));
-        v = greater(v, lesser(peaks_of(&st->q.peaks, block[t]), v_left));
+        most.w = greater(most.w, lesser(peaks_of(&st->p.peaks, block[t]), left.w));
+        most.v = greater(most.v, lesser(peaks_of(&st->q.peaks, block[t]), left.v));
     }
-    if (!shares_do(&job->sums, w, v)) {
-        w = w_outside;
-        v = v_outside;
-        for (int t = 0; t < (block[0] == block[1] ? 1 : 2); t++) {
-            const size_t size = n - block[t] < LP_BLOCK_SIZE ? n - block[t] : LP_BLOCK_SIZE, groups = size / LP_GROUP;
-            if (t != 0 || block[0] != last) { /* those of the last one are there still */
-                pair_again(st, block_at(p, block[t], size, buffer[0]), block_at(q, block[t], size, buffer[1]),
-                           (int)groups);
-            }
-            w = greater(w, lanes_rest(st->f.w.s, groups, block[t], top));
-            v = greater(v, lanes_rest(st->f.v.s, groups, block[t], top));
-        }
+    job->left = left;
+    job->forward_share = job->reverse_share = most;
+    const double w = most.w / sums->w, v = most.v / sums->v;
+    const int forward_does = shares_do(sums->forward / sums->w + shift, w, v);
+    const int reverse_does = !(job->want & PAIR_REVERSE) || shares_do(-sums->reverse / sums->v - shift, v, w);
+    if (!forward_does || !reverse_does) {
+        most = lanes_share(st, p, q, n, top, block, buffer);
+        job->forward_share = forward_does ? job->forward_share : most;
+        job->reverse_share = reverse_does ? job->reverse_share : most;
     }
-    job->p_left = w_left;
-    job->q_left = v_left;
-    job->p_share = w;
-    job->q_share = v;
 }
 
 /* how many of the elements at x and of those 32 further on reach the level, both of a pair, and how many pairs of these are equal */
@@ -792,22 +1117,29 @@ LP_INLINE int pair_blocks(pair_scan *job, const source *p, const source *q, size
     pair_begin(&st);
     for (; i + LP_BLOCK_SIZE <= n; i += LP_BLOCK_SIZE) {
         const float *a = block_at(p, i, LP_BLOCK_SIZE, buffer[0]), *b = block_at(q, i, LP_BLOCK_SIZE, buffer[1]);
-        if (!pair_block(job, &st, a, b, i, LP_BLOCK_SIZE, 1, want)) {
+        if (!pair_block(job, &st, a, b, i, want)) {
             return 0;
         }
     }
-    if (i < n && !pair_last(job, &st, block_at(p, i, n - i, buffer[0]), block_at(q, i, n - i, buffer[1]), i, n - i)) {
-        return 0;
+    if (i < n) {
+        block_cut(&st.a, block_at(p, i, n - i, buffer[0]), n - i);
+        block_cut(&st.b, block_at(q, i, n - i, buffer[1]), n - i);
+        if (!pair_careful(job, &st, i, n - i)) {
+            return 0;
+        }
+    }
+    if (!st.p.held.any || !st.q.held.any) {
+        return 0; /* a row of -inf alone */
     }
     pair_settle(&job->p, &st.p.held, &st.a, block_at(p, st.p.held.offset, st.p.held.n, buffer[0]));
     pair_settle(&job->q, &st.q.held, &st.b, block_at(q, st.q.held.offset, st.q.held.n, buffer[1]));
     const size_t top[2] = {(size_t)job->p.id, (size_t)job->q.id};
     pair_sums taken = {0, 0, 0, 0, 0};
-    pair_refine(job, p, q, n, top[0], &st.p.centre, &taken);
+    pair_refine(job, p, q, n, top[0], &st.p.way, &taken);
     if (top[0] / LP_GROUP != top[1] / LP_GROUP || top[0] % LP_LANES != top[1] % LP_LANES) {
-        pair_refine(job, p, q, n, top[1], &st.q.centre, &taken);
+        pair_refine(job, p, q, n, top[1], &st.q.way, &taken);
     }
-    extremes_collect(&st);
+    extremes_finish(&st);
     pair_shares(job, &st, p, q, n, top, &taken, buffer);
     job->most = st.most;
     job->least = st.least;
@@ -815,7 +1147,8 @@ LP_INLINE int pair_blocks(pair_scan *job, const source *p, const source *q, size
     return 1;
 }
 
-/* job: zeros but for `want`, and the rows initialised; n > 0. 0 where a block of either row is not ordinary. */
+/* job: zeros but for `want`, and the rows initialised; n > 0. 0 where a row is bad, or where they
+ * are so far apart, or from 0, that floats do not do. */
 static int compare_quick(pair_scan *job, const source *p, const source *q, size_t n)
 {
     if (job->want == 0) {
