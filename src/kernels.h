@@ -42,7 +42,7 @@ typedef struct kernels {
     void (*dense)(float *out, const source *from, size_t n, float max, float log_norm, int past_cache);
     /* out[i] = element i as float, transforms applied: n <= LP_BLOCK, out has room for n rounded up to 32 */
     void (*prepare)(float *out, const source *from, size_t n);
-    /* two rows of n > 0 elements in one read; 0, and sums of no use, where either is not ordinary (core/compare.h) */
+    /* two rows of n > 0 elements in one read; 0, and sums of no use, where it takes compare_exact (core/compare.h) */
     int (*compare_quick)(pair_scan *job, const source *p, const source *q, size_t n);
     /* any two rows that have mass, and neither NaN nor +inf */
     void (*compare_exact)(pair_exact *job, const source *p, const source *q, size_t n);

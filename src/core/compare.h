@@ -231,10 +231,15 @@ LP_INLINE int pair_groups(pair_state *st, const pair_way *way, int groups, int w
     return form >= PAIR_EVEN || !v_bits_test(k.bits, NARROW_OUTSIDE);
 }
 
-static __attribute__((noinline)) int pair_centred(pair_state *st)
+static __attribute__((noinline)) void pair_plain(pair_state *st, int groups)
+{
+    pair_groups(st, NULL, groups, PAIR_ALL, PAIR_PLAIN);
+}
+
+static __attribute__((noinline)) int pair_centred(pair_state *st, int groups)
 {
     const pair_way way = st->way;
-    return pair_groups(st, &way, LP_GROUPS, PAIR_ALL, PAIR_CENTRED);
+    return pair_groups(st, &way, groups, PAIR_ALL, PAIR_CENTRED);
 }
 
 static __attribute__((noinline)) int pair_absent(pair_state *st)
@@ -386,6 +391,41 @@ static int footing_carries(const footing *on, const extent *all)
     return !all->absent && all->min >= on->ref.lowest;
 }
 
+/* whether they are ordinary besides */
+static int footing_is_plain(const footing *on, const extent *all)
+{
+    return footing_carries(on, all) && on->unit == 1 && all->min >= NARROW_LOWEST;
+}
+
+/* the whole groups of a block, in the plainest way that what they hold allows */
+static void pair_take(pair_state *st, const pair_way *way, const extent *a, const extent *b)
+{
+    if (footing_is_plain(&way->a, a) && footing_is_plain(&way->b, b) && way->centre.level == 0) {
+        if (way->centre.shift == 0) {
+            pair_plain(st, st->a.whole);
+        } else {
+            pair_centred(st, st->a.whole);
+        }
+    } else if (footing_carries(&way->a, a) && footing_carries(&way->b, b)) {
+        pair_even(st, way);
+    } else {
+        pair_ragged(st, way);
+    }
+}
+
+/* what a block holds, and apart from that, what its whole groups do */
+static extent extent_of(const block_groups *g, extent *whole)
+{
+    *whole = groups_extent(g->at, g->whole, LP_GROUP);
+    if (g->whole == g->count) {
+        return *whole;
+    }
+    const extent last = groups_extent(g->at + g->whole, 1, LP_GROUP);
+    const extent all = {whole->max > last.max ? whole->max : last.max, whole->min < last.min ? whole->min : last.min,
+                        whole->nan | last.nan, 1};
+    return all;
+}
+
 /* zeros for the groups that a block has not, up to a power of two, which is returned */
 static int pair_pad(pair_floats *f, int groups)
 {
@@ -425,7 +465,8 @@ static void pair_keep_careful(row *r, pair_side *side, const pair_way *way, cons
  * a row is bad, or its level beyond 256. The last group of a row, where it is not whole, is taken exactly. */
 static __attribute__((noinline)) int pair_careful(pair_scan *job, pair_state *st, size_t offset, size_t n)
 {
-    const extent a = groups_extent(st->a.at, st->a.count, LP_GROUP), b = groups_extent(st->b.at, st->b.count, LP_GROUP);
+    extent a_whole, b_whole;
+    const extent a = extent_of(&st->a, &a_whole), b = extent_of(&st->b, &b_whole);
     pair_way way;
     if (!footing_of(&way.a, &a) || !footing_of(&way.b, &b)) {
         return 0;
@@ -435,7 +476,7 @@ static __attribute__((noinline)) int pair_careful(pair_scan *job, pair_state *st
     int groups, again, moved = 0;
     do {
         way.centre = centre_between(&st->way.centre, &way.a, &way.b);
-        (footing_carries(&way.a, &a) && footing_carries(&way.b, &b) ? pair_even : pair_ragged)(st, &way);
+        pair_take(st, &way, &a_whole, &b_whole);
         w_all = row_total(&st->f.w, &st->a, &way.a);
         v_all = row_total(&st->f.v, &st->b, &way.b);
         groups = pair_pad(&st->f, st->a.whole);
@@ -483,7 +524,7 @@ LP_INLINE int pair_block(pair_scan *job, pair_state *st, const float *a, const f
     double w = 0, v = 0;
     int ordinary = 0;
     if (!st->careful && !(st->absent && !moved)) {
-        ordinary = moved ? pair_centred(st) : pair_groups(st, NULL, LP_GROUPS, want, PAIR_PLAIN);
+        ordinary = moved ? pair_centred(st, LP_GROUPS) : pair_groups(st, NULL, LP_GROUPS, want, PAIR_PLAIN);
     }
     if (!st->careful && !ordinary && !moved) {
         st->k.most = most;
@@ -510,7 +551,7 @@ LP_INLINE int pair_block(pair_scan *job, pair_state *st, const float *a, const f
         if (st->absent || st->way.centre.level != 0) {
             return pair_careful(job, st, offset, LP_BLOCK_SIZE);
         }
-        pair_centred(st);
+        pair_centred(st, LP_GROUPS);
     }
     st->w_unit = st->v_unit = 1;
     pair_terms_add(&job->sums, &st->way.centre, 1, 1, w, v, v_sum_groups(st->f.forward, LP_GROUPS),
@@ -745,16 +786,28 @@ LP_INLINE int pair_blocks(pair_scan *job, const source *p, const source *q, size
     return 1;
 }
 
-/* job: zeros but for `want`, and the rows initialised; n > 0. 0 where a row is bad, or where they
- * are so far apart, or from 0, that floats do not do. */
+/* functions of their own, so that a call has the stack of one */
+static __attribute__((noinline)) int pair_blocks_kl(pair_scan *job, const source *p, const source *q, size_t n)
+{
+    return pair_blocks(job, p, q, n, 0);
+}
+
+static __attribute__((noinline)) int pair_blocks_both(pair_scan *job, const source *p, const source *q, size_t n)
+{
+    return pair_blocks(job, p, q, n, PAIR_REVERSE);
+}
+
+static __attribute__((noinline)) int pair_blocks_all(pair_scan *job, const source *p, const source *q, size_t n)
+{
+    return pair_blocks(job, p, q, n, PAIR_ALL);
+}
+
+/* job: zeros but for `want`, and the rows initialised; n > 0. 0 where a row is bad, or where they are so far apart, or from 0, that
+ * floats do not do. */
 static int compare_quick(pair_scan *job, const source *p, const source *q, size_t n)
 {
-    if (job->want == 0) {
-        return pair_blocks(job, p, q, n, 0);
-    }
-    if (job->want == PAIR_REVERSE) {
-        return pair_blocks(job, p, q, n, PAIR_REVERSE);
-    }
-    return pair_blocks(job, p, q, n, PAIR_ALL);
+    return (job->want == 0              ? pair_blocks_kl
+            : job->want == PAIR_REVERSE ? pair_blocks_both
+                                        : pair_blocks_all)(job, p, q, n);
 }
 #endif

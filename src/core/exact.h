@@ -121,19 +121,22 @@ static void exact_init(exact_lanes *s)
     }
 }
 
+static void lanes_move(double *restrict to, double *restrict from)
+{
+    for (int l = 0; l < EXACT_LANES; l++) {
+        to[l] += from[l];
+        from[l] = 0;
+    }
+}
+
 /* hands the sums on: groups, blocks and rows have their own, for the errors of a long sum of equal terms all have one sign */
 static void exact_move(exact_lanes *to, exact_lanes *from)
 {
-    for (int l = 0; l < EXACT_LANES; l++) {
-        to->w[l] += from->w[l];
-        to->v[l] += from->v[l];
-        to->forward[l] += from->forward[l];
-        to->reverse[l] += from->reverse[l];
-        to->cross[l] += from->cross[l];
-        to->most[l] = larger(from->most[l], to->most[l]);
-        to->fall[l] = larger(from->fall[l], to->fall[l]);
-    }
-    exact_init(from);
+    lanes_move(to->w, from->w);
+    lanes_move(to->v, from->v);
+    lanes_move(to->forward, from->forward);
+    lanes_move(to->reverse, from->reverse);
+    lanes_move(to->cross, from->cross);
 }
 
 static void exact_finish(pair_exact *job, const exact_lanes *s)
@@ -170,6 +173,8 @@ static void compare_exact(pair_exact *job, const source *p, const source *q, siz
         }
         exact_move(&all, &block);
     }
+    memcpy(all.most, group.most, sizeof all.most); /* which stay where they are found */
+    memcpy(all.fall, group.fall, sizeof all.fall);
     exact_finish(job, &all);
 }
 #endif
