@@ -313,6 +313,9 @@ static size_t comparisons(comparison *to, size_t v)
         {{"compare, all results", run_compare, v, .rows = 1}, lse},
         {{"compare, all, frequent first", run_compare, v, .rows = 1, .row = ROW_FREQUENT}, lse},
         {{"compare, all, 7 nats apart", run_compare, v, .rows = 1, .level = -7}, lse},
+        {{"compare, all, half allowed", run_compare, v, .rows = 1, .allowed = 50}, lse},
+        {{"compare, all, 99% -inf", run_compare, v, .rows = 1, .row = ROW_MASKED}, lse},
+        {{"compare, all, around -90", run_compare, v, .rows = 1, .row = ROW_LOW}, lse},
         {{"compare, all, V = 2048", run_compare, 2048, .rows = 1},
          {"logsumexp, V = 2048", run_logsumexp, 2048, .rows = 1}},
     };

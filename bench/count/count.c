@@ -18,8 +18,9 @@ typedef struct job {
 
 /* the second models' rows: like the first one's, at another level, unrelated: so far apart that the values have to be many */
 static float bell[VOCAB], like[VOCAB], apart[VOCAB], unrelated[VOCAB];
-static float absent[VOCAB]; /* the bell with a logit of -inf, which two models are compared in double for */
-static float frequent[VOCAB], frequent_like[VOCAB], normal[VOCAB], low[VOCAB], equal[VOCAB];
+static float absent[VOCAB], absent_like[VOCAB]; /* every other logit -inf */
+static float beyond[VOCAB];                     /* at a level for which two models are compared in double */
+static float frequent[VOCAB], frequent_like[VOCAB], normal[VOCAB], low[VOCAB], low_like[VOCAB], equal[VOCAB];
 static float *dense, top[TOP], one[4];
 static const float *second;
 static int32_t id[TOP], rank, token = 4711;
@@ -105,7 +106,9 @@ static const job JOBS[] = {
     {"kl_apart/f32", LP_F32, run_kl, bell, apart},
     {"kl_frequent/f32", LP_F32, run_kl, frequent, frequent_like},
     {"kl_unrelated/f32", LP_F32, run_kl, bell, unrelated},
-    {"kl_exact/f32", LP_F32, run_kl, absent, like},
+    {"kl_absent/f32", LP_F32, run_kl, absent, absent_like},
+    {"kl_low/f32", LP_F32, run_kl, low, low_like},
+    {"kl_exact/f32", LP_F32, run_kl, beyond, beyond},
     {"topk_normal/f32", LP_F32, run_topk, normal, NULL},
     {"topk_equal/f32", LP_F32, run_topk, equal, NULL},
     {"score_normal/f32", LP_F32, run_score, normal, NULL},
@@ -135,8 +138,11 @@ int main(void)
     row_second(like, bell, VOCAB, 0.05F, 0, 6);
     row_second(apart, bell, VOCAB, 0.5F, -7.3F, 6);
     row_second(frequent_like, frequent, VOCAB, 0.05F, 0, 6);
-    memcpy(absent, bell, sizeof absent);
-    absent[VOCAB / 2] = -INFINITY;
+    row_second(low_like, low, VOCAB, 0.05F, 0, 6);
+    row_second(beyond, bell, VOCAB, 0, -300, 6);
+    for (size_t i = 0; i < VOCAB; i++)
+        absent[i] = i % 2 ? -INFINITY : bell[i];
+    row_second(absent_like, absent, VOCAB, 0.05F, 0, 6);
     row_fill(normal, VOCAB, ROW_NORMAL, 4);
     row_narrow(narrow[LP_BF16], bell, VOCAB, LP_BF16);
     row_narrow(narrow[LP_F16], bell, VOCAB, LP_F16);
