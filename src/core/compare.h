@@ -135,6 +135,7 @@ static void pair_begin(pair_state *st)
     held_init(&st->q.held);
     st->way.centre = centre_none;
     st->way.a = st->way.b = footing_narrow();
+    st->way.ragged = 0;
     st->careful = st->absent = 0;
     st->k.most = st->k.raw_most = v_set1(-inf);
     st->k.least = st->k.raw_least = v_set1(inf);
@@ -398,18 +399,17 @@ static int footing_is_plain(const footing *on, const extent *all)
 }
 
 /* the whole groups of a block, in the plainest way that what they hold allows */
-static void pair_take(pair_state *st, const pair_way *way, const extent *a, const extent *b)
+static void pair_take(pair_state *st, pair_way *way, const extent *a, const extent *b)
 {
-    if (footing_is_plain(&way->a, a) && footing_is_plain(&way->b, b) && way->centre.level == 0) {
-        if (way->centre.shift == 0) {
-            pair_plain(st, st->a.whole);
-        } else {
-            pair_centred(st, st->a.whole);
-        }
-    } else if (footing_carries(&way->a, a) && footing_carries(&way->b, b)) {
-        pair_even(st, way);
-    } else {
+    way->ragged = !footing_carries(&way->a, a) || !footing_carries(&way->b, b);
+    if (way->ragged) {
         pair_ragged(st, way);
+    } else if (!footing_is_plain(&way->a, a) || !footing_is_plain(&way->b, b) || way->centre.level != 0) {
+        pair_even(st, way);
+    } else if (way->centre.shift != 0) {
+        pair_centred(st, st->a.whole);
+    } else {
+        pair_plain(st, st->a.whole);
     }
 }
 
@@ -513,30 +513,40 @@ static __attribute__((noinline)) int pair_careful(pair_scan *job, pair_state *st
 
 /* ---- blocks of ordinary elements ---------------------------------------------------------------------------------------- */
 
+/* A whole block in one of the ways for ordinary elements, and the sums of its e^x; 0 where it has others. */
+LP_INLINE int ordinary_block(pair_state *st, double *w, double *v, int want)
+{
+    const int moved =
+        st->way.centre.shift != 0; /* the level has not, or the block before would have been taken carefully */
+    const vf most = st->k.most, least = st->k.least;
+    int fits = 0;
+    if (st->careful) {
+        return 0;
+    }
+    if (moved || !st->absent) {
+        fits = moved ? pair_centred(st, LP_GROUPS) : pair_groups(st, NULL, LP_GROUPS, want, PAIR_PLAIN);
+    }
+    if (!fits && !moved) {
+        st->k.most = most;
+        st->k.least = least;
+        fits = pair_absent(st);
+    }
+    if (fits) {
+        *w = v_sum_groups(st->f.w.s, LP_GROUPS);
+        *v = v_sum_groups(st->f.v.s, LP_GROUPS);
+        fits = (narrow_holds(*w) || *w == 0) && (narrow_holds(*v) || *v == 0);
+    }
+    return fits;
+}
+
 /* One whole block of both rows; 0 where the quick way ends. */
 LP_INLINE int pair_block(pair_scan *job, pair_state *st, const float *a, const float *b, size_t offset, int want)
 {
+    const vf most = st->k.most, least = st->k.least;
+    double w, v;
     block_cut(&st->a, a, LP_BLOCK_SIZE);
     block_cut(&st->b, b, LP_BLOCK_SIZE);
-    const vf most = st->k.most, least = st->k.least;
-    const int moved =
-        st->way.centre.shift != 0; /* the level has not, or the block before would have been taken carefully */
-    double w = 0, v = 0;
-    int ordinary = 0;
-    if (!st->careful && !(st->absent && !moved)) {
-        ordinary = moved ? pair_centred(st, LP_GROUPS) : pair_groups(st, NULL, LP_GROUPS, want, PAIR_PLAIN);
-    }
-    if (!st->careful && !ordinary && !moved) {
-        st->k.most = most;
-        st->k.least = least;
-        ordinary = pair_absent(st);
-    }
-    if (ordinary) {
-        w = v_sum_groups(st->f.w.s, LP_GROUPS);
-        v = v_sum_groups(st->f.v.s, LP_GROUPS);
-        ordinary = (narrow_holds(w) || w == 0) && (narrow_holds(v) || v == 0);
-    }
-    if (!ordinary) {
+    if (!ordinary_block(st, &w, &v, want)) {
         st->k.most = most;
         st->k.least = least;
         return pair_careful(job, st, offset, LP_BLOCK_SIZE);
@@ -557,10 +567,27 @@ LP_INLINE int pair_block(pair_scan *job, pair_state *st, const float *a, const f
     pair_terms_add(&job->sums, &st->way.centre, 1, 1, w, v, v_sum_groups(st->f.forward, LP_GROUPS),
                    want & PAIR_REVERSE ? v_sum_groups(st->f.reverse, LP_GROUPS) : 0,
                    want & PAIR_CROSS ? v_sum_groups(st->f.cross, LP_GROUPS) : 0);
+    st->way.ragged = st->absent; /* which of a block that is not taken so is 0 */
     pair_keep(&job->p, &st->p, &st->a, &st->way, w, st->k.w_peak, offset);
     pair_keep(&job->q, &st->q, &st->b, &st->way, v, st->k.v_peak, offset);
     centre_returns(st, job->sums.w, job->sums.v);
     return 1;
+}
+
+static __attribute__((noinline)) void group_even(pair_floats *f, const float *a, const float *b, const pair_way *way)
+{
+    pair_vectors k;
+    k.bits = v_bits_zero();
+    k.w_peak = k.v_peak = k.most = k.least = v_set1(0);
+    pair_group(f, 0, a, b, &k, way, PAIR_ALL, PAIR_EVEN);
+}
+
+static __attribute__((noinline)) void group_ragged(pair_floats *f, const float *a, const float *b, const pair_way *way)
+{
+    pair_vectors k;
+    k.bits = v_bits_zero();
+    k.w_peak = k.v_peak = k.most = k.least = k.raw_most = k.raw_least = v_set1(0);
+    pair_group(f, 0, a, b, &k, way, PAIR_ALL, PAIR_RAGGED);
 }
 
 /* The sums of the eight elements that share a lane with element id, which is among the largest: exact instead of what was
@@ -575,11 +602,8 @@ static void pair_refine(pair_scan *job, const source *p, const source *q, size_t
     }
     const float *a = block_at(p, group, LP_GROUP, buffer[0]), *b = block_at(q, group, LP_GROUP, buffer[1]);
     pair_floats f;
-    pair_vectors k;
-    k.bits = v_bits_zero();
-    k.w_peak = k.v_peak = k.most = k.least = k.raw_most = k.raw_least = v_set1(0);
     float x[LP_SETS], y[LP_SETS];
-    pair_group(&f, 0, a, b, &k, way, PAIR_ALL, PAIR_RAGGED);
+    (way->ragged ? group_ragged : group_even)(&f, a, b, way);
     for (size_t i = 0; i < LP_SETS; i++) {
         memcpy(x + i, a + i * LP_LANES + lane, sizeof *x);
         memcpy(y + i, b + i * LP_LANES + lane, sizeof *y);

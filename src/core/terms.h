@@ -55,6 +55,7 @@ typedef struct footing {
 typedef struct pair_way {
     pair_centre centre;
     footing a, b;
+    int ragged; /* not all of its elements count */
 } pair_way;
 
 /* what is kept in registers over the groups of a block */
