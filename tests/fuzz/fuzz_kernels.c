@@ -263,6 +263,26 @@ static void try_sequence_sum(input in, const subject *s, outputs *out)
     free(offset);
 }
 
+/* what a comparison gave, got alone */
+static void compare_alone(const subject *s, const lp_divergence *all)
+{
+    const void *const given[] = {all->kl, all->reverse_kl, all->cross_entropy, all->max_abs_diff};
+    const size_t size[] = {sizeof(double), sizeof(double), sizeof(double), sizeof(float)};
+    for (size_t i = 0; i < COUNT(given); i++) {
+        if (given[i] == NULL) {
+            continue;
+        }
+        void *alone = room(s->rows * size[i]);
+        const lp_divergence one = {.kl = i == 0 ? alone : NULL,
+                                   .reverse_kl = i == 1 ? alone : NULL,
+                                   .cross_entropy = i == 2 ? alone : NULL,
+                                   .max_abs_diff = i == 3 ? alone : NULL};
+        lp_compare(&s->p->in, &s->q->in, NULL, &one);
+        expect(memcmp(alone, given[i], s->rows * size[i]) == 0, "bits depend on what else is wanted", "lp_compare");
+        free(alone);
+    }
+}
+
 static void try_compare(input in, const subject *s, outputs *out)
 {
     const uint32_t want = ~(uint32_t)take_byte(&in);
@@ -279,6 +299,9 @@ static void try_compare(input in, const subject *s, outputs *out)
         .status = wanted(7, want, out, s->rows, 4),
     };
     out->status = lp_compare(&s->p->in, &s->q->in, token, &divergence);
+    if (out->status != LP_ERR_ARG) {
+        compare_alone(s, &divergence);
+    }
     free(token);
 }
 
