@@ -235,8 +235,9 @@ LP_INLINE void group_fast_last(const float *x, size_t n, float *s, float *q, vf 
     }
 }
 
-/* careful path of one group: elements that are -inf or below the reference's window count as exactly 0 */
-static void group_careful(const float *x, float *s, float *q, float m, const reference *ref)
+/* Careful path of one group: elements that are -inf or below the reference's window count as exactly 0; `all` says that there are
+ * none. */
+LP_INLINE void group_careful(const float *x, float *s, float *q, float m, const reference *ref, int all, int entropy)
 {
     const vf shift = v_set1(ref->shift), lowest = v_set1(ref->lowest), magic = v_set1(ref->magic);
     /* what is dropped is computed as e^0: e^lowest could be subnormal, which takes the CPU a hundred cycles */
@@ -251,15 +252,53 @@ static void group_careful(const float *x, float *s, float *q, float m, const ref
             LP_UNROLL for (int i = 0; i < 2; i++)
             {
                 const vf a = v_sub(v_load(x + (2 * p + i) * LP_LANES + c * LP_WIDTH), shift);
-                const vf inside = v_where_ge(a, lowest, a, zero);
-                e[i] = v_where_ge(a, lowest, exp_terms(inside, magic, &t), zero);
+                const vf inside = all ? a : v_where_ge(a, lowest, a, zero);
+                e[i] = exp_terms(inside, magic, &t);
+                e[i] = all ? e[i] : v_where_ge(a, lowest, e[i], zero);
                 d[i] = v_sub(inside, top);
             }
             pair[p] = v_add(e[0], e[1]);
             pair_q[p] = v_fma(e[1], d[1], v_mul(e[0], d[0]));
         }
         v_store(s + c * LP_WIDTH, v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3])));
-        v_store(q + c * LP_WIDTH, v_add(v_add(pair_q[0], pair_q[1]), v_add(pair_q[2], pair_q[3])));
+        if (entropy) {
+            v_store(q + c * LP_WIDTH, v_add(v_add(pair_q[0], pair_q[1]), v_add(pair_q[2], pair_q[3])));
+        }
+    }
+}
+
+/* the same of a block's groups: functions of their own, for their constants and their stack */
+typedef void careful_function(group_sums *sums, const float *const group[], int groups, float m, const reference *ref);
+
+static __attribute__((noinline)) void careful_some(group_sums *sums, const float *const group[], int groups, float m,
+                                                   const reference *ref)
+{
+    for (int g = 0; g < groups; g++) {
+        group_careful(group[g], sums->s + g * LP_LANES, NULL, m, ref, 0, 0);
+    }
+}
+
+static __attribute__((noinline)) void careful_all(group_sums *sums, const float *const group[], int groups, float m,
+                                                  const reference *ref)
+{
+    for (int g = 0; g < groups; g++) {
+        group_careful(group[g], sums->s + g * LP_LANES, NULL, m, ref, 1, 0);
+    }
+}
+
+static __attribute__((noinline)) void careful_some_entropy(group_sums *sums, const float *const group[], int groups,
+                                                           float m, const reference *ref)
+{
+    for (int g = 0; g < groups; g++) {
+        group_careful(group[g], sums->s + g * LP_LANES, sums->q + g * LP_LANES, m, ref, 0, 1);
+    }
+}
+
+static __attribute__((noinline)) void careful_all_entropy(group_sums *sums, const float *const group[], int groups,
+                                                          float m, const reference *ref)
+{
+    for (int g = 0; g < groups; g++) {
+        group_careful(group[g], sums->s + g * LP_LANES, sums->q + g * LP_LANES, m, ref, 1, 1);
     }
 }
 
@@ -283,27 +322,46 @@ static float least_present(const float *const group[], int groups, size_t n)
     return v_min_lanes(low);
 }
 
-/* of groups of n elements each, a multiple of 32 */
-static extent groups_extent(const float *const group[], int groups, size_t n)
+/* Of groups of n elements each, a multiple of 32. `lanes`, if it is not NULL, takes each lane's largest element; of no use where there
+ * is NaN. */
+LP_INLINE extent groups_extent(const float *const group[], int groups, size_t n, float *lanes)
 {
+    enum { TURNS = LP_COLUMNS > 1 ? 2 : 1 };
     const float inf = __builtin_inff();
-    vf high[2] = {v_set1(-inf), v_set1(-inf)}, low[2] = {v_set1(inf), v_set1(inf)};
+    vf high = v_set1(-inf), low[TURNS];
     uint32_t nan = 0;
+    for (int t = 0; t < TURNS; t++) {
+        low[t] = v_set1(inf);
+    }
     for (int g = 0; g < groups; g++) {
-        for (size_t i = 0; i < n; i += (size_t)2 * LP_WIDTH) {
-            const vf two[2] = {v_load(group[g] + i), v_load(group[g] + i + LP_WIDTH)};
-            nan |= v_mask_nan(two[0], two[1]);
-            LP_UNROLL for (size_t j = 0; j < 2; j++)
+        vf lane[LP_COLUMNS];
+        for (int c = 0; c < LP_COLUMNS; c++) {
+            lane[c] = v_set1(-inf);
+        }
+        for (size_t i = 0; i < n; i += LP_LANES) {
+            LP_UNROLL for (int c = 0; c < LP_COLUMNS; c += TURNS)
             {
-                high[j] = v_max(high[j], two[j]); /* of no use where there is NaN */
-                low[j] = v_min(low[j], two[j]);
+                const float *x = group[g] + i + c * LP_WIDTH;
+                nan |= v_mask_nan(v_load(x), v_load(x + (TURNS - 1) * LP_WIDTH));
+                LP_UNROLL for (int t = 0; t < TURNS; t++)
+                {
+                    const vf a = v_load(x + t * LP_WIDTH);
+                    lane[c + t] = v_max(lane[c + t], a);
+                    low[t] = v_min(low[t], a);
+                }
+            }
+        }
+        LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+        {
+            high = v_max(high, lane[c]);
+            if (lanes != NULL) {
+                v_store(lanes + g * LP_LANES + c * LP_WIDTH, lane[c]);
             }
         }
     }
-    const float least = v_min_lanes(v_min(low[0], low[1]));
+    const float least = v_min_lanes(v_min(low[0], low[TURNS - 1]));
     const int absent = least == -inf;
-    extent e = {v_max_lanes(v_max(high[0], high[1])) + 0.0F, absent ? least_present(group, groups, n) : least, nan != 0,
-                absent};
+    extent e = {v_max_lanes(high) + 0.0F, absent ? least_present(group, groups, n) : least, nan != 0, absent};
     return e;
 }
 
@@ -333,23 +391,25 @@ static inline int narrow_holds(double s)
     return s >= NARROW_LEAST && s < NARROW_MOST; /* false for NaN */
 }
 
-static void sum_careful(const float *const group[LP_GROUPS], int groups, const reference *ref, raw_sum *raw)
+static void sum_careful(const float *const group[LP_GROUPS], int groups, const reference *ref, const extent *all,
+                        raw_sum *raw, int entropy)
 {
+    static careful_function *const ways[2][2] = {{careful_some, careful_some_entropy},
+                                                 {careful_all, careful_all_entropy}};
     group_sums sums;
-    for (int g = 0; g < groups; g++) {
-        group_careful(group[g], sums.s + g * LP_LANES, sums.q + g * LP_LANES, raw->m, ref);
-    }
+    ways[!all->absent && all->min - ref->shift >= ref->lowest][entropy](&sums, group, groups, raw->m, ref);
     int n = sums_pad(&sums, groups);
     raw->s = v_sum_groups(sums.s, n);
-    raw->q = v_sum_groups(sums.q, n);
+    raw->q = entropy ? v_sum_groups(sums.q, n) : 0;
     raw->ref = *ref;
 }
 
-/* any block: returns 0, and marks the row, where there is no finite maximum */
-static int block_careful(row *r, const float *const group[LP_GROUPS], int groups, raw_sum *raw)
+/* Any block: returns 0, and marks the row, where there is no finite maximum. `lanes` takes each lane's largest element. */
+static int block_careful(row *r, const float *const group[LP_GROUPS], int groups, raw_sum *raw, float *lanes)
 {
     const float inf = __builtin_inff();
-    const extent all = groups_extent(group, groups, LP_GROUP);
+    const extent all = groups_extent(group, groups, LP_GROUP, lanes);
+    const int entropy = (r->flags & ROW_ENTROPY) != 0;
     r->flags |= all.nan ? ROW_NAN : all.max == inf ? ROW_INF : 0;
     if (all.nan || all.max == inf || all.max == -inf) {
         r->wide_hint = 1;
@@ -359,13 +419,13 @@ static int block_careful(row *r, const float *const group[LP_GROUPS], int groups
     /* 2048 e^-66 is less than NARROW_LEAST */
     int narrow = all.max <= EXP_HIGHEST && all.max >= -66 && all.min >= EXP_LOWEST;
     if (narrow) {
-        sum_careful(group, groups, &narrow_reference, raw);
+        sum_careful(group, groups, &narrow_reference, &all, raw, entropy);
         narrow = narrow_holds(raw->s);
     }
     r->wide_hint = all.absent ? 1 : !narrow || all.min < NARROW_LOWEST ? ROW_WIDE : 0;
     if (!narrow) {
         reference wide = wide_reference(all.max);
-        sum_careful(group, groups, &wide, raw);
+        sum_careful(group, groups, &wide, &all, raw, entropy);
     }
     return 1;
 }
@@ -528,11 +588,12 @@ static block_sum rest_again(const block_groups *g, size_t at, const raw_sum *raw
     memcpy(copy, group[at / LP_GROUP], sizeof copy);
     copy[at % LP_GROUP] = -__builtin_inff();
     group[at / LP_GROUP] = copy;
+    _Alignas(64) float lanes[LP_GROUPS * LP_LANES];
     row scratch;
     raw_sum rest = *raw;
     block_sum none = {0, 0, raw->ref.k, raw->m, 0};
-    scratch.flags = 0;
-    return block_careful(&scratch, group, g->count, &rest) ? block_scale(&rest) : none;
+    scratch.flags = ROW_ENTROPY; /* or not: then its sum is not looked at */
+    return block_careful(&scratch, group, g->count, &rest, lanes) ? block_scale(&rest) : none;
 }
 
 /* the block's sums without its maximum, which lies at `at` */

@@ -416,11 +416,11 @@ static void pair_take(pair_state *st, pair_way *way, const extent *a, const exte
 /* what a block holds, and apart from that, what its whole groups do */
 static extent extent_of(const block_groups *g, extent *whole)
 {
-    *whole = groups_extent(g->at, g->whole, LP_GROUP);
+    *whole = groups_extent(g->at, g->whole, LP_GROUP, NULL);
     if (g->whole == g->count) {
         return *whole;
     }
-    const extent last = groups_extent(g->at + g->whole, 1, LP_GROUP);
+    const extent last = groups_extent(g->at + g->whole, 1, LP_GROUP, NULL);
     const extent all = {whole->max > last.max ? whole->max : last.max, whole->min < last.min ? whole->min : last.min,
                         whole->nan | last.nan, 1};
     return all;
@@ -441,8 +441,9 @@ static int pair_pad(pair_floats *f, int groups)
 static double row_total(group_sums *sums, const block_groups *g, const footing *on)
 {
     if (g->whole < g->count) {
-        const size_t to = (size_t)g->whole * LP_LANES;
-        group_careful(g->padded, sums->s + to, sums->q + to, on->inside, &on->ref);
+        group_sums last;
+        careful_some(&last, g->at + g->whole, 1, on->inside, &on->ref);
+        memcpy(sums->s + (size_t)g->whole * LP_LANES, last.s, LP_LANES * sizeof(float));
     }
     return v_sum_groups(sums->s, sums_pad(sums, g->count));
 }
@@ -679,8 +680,8 @@ static void pair_look(pair_state *st, const float *a, const float *b, size_t n)
     pair_way way;
     block_cut(&st->a, a, n);
     block_cut(&st->b, b, n);
-    const extent all_a = groups_extent(st->a.at, st->a.count, LP_GROUP);
-    const extent all_b = groups_extent(st->b.at, st->b.count, LP_GROUP);
+    const extent all_a = groups_extent(st->a.at, st->a.count, LP_GROUP, NULL);
+    const extent all_b = groups_extent(st->b.at, st->b.count, LP_GROUP, NULL);
     footing_of(&way.a, &all_a);
     footing_of(&way.b, &all_b);
     way.centre = centre_between(&st->way.centre, &way.a, &way.b);

@@ -125,7 +125,7 @@ LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const
     }
 }
 
-/* the same for a block whose maximum is known; sums is NULL where there are none in the units of the fast path */
+/* The same for a block whose maximum is known. Where there are no sums in the units of the fast path, its lanes' maxima are known. */
 LP_INLINE void scan_known(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, const float *maxima,
                           const raw_sum *raw, size_t offset, size_t n, int32_t first, const presence *there)
 {
@@ -134,7 +134,7 @@ LP_INLINE void scan_known(scan *job, scan_state *st, const block_groups *g, cons
         if (maxima == NULL) {
             bound_update(&st->limit, st->top.limit);
         }
-        if ((sums == NULL && maxima == NULL) || !top_of_lanes(&st->top, g, sums, maxima, st->limit.e, first)) {
+        if (!top_of_lanes(&st->top, g, sums, maxima, st->limit.e, first)) {
             top_of_block(&st->top, g, maxima, first);
         }
         candidates_refresh(&st->top);
@@ -177,6 +177,15 @@ static __attribute__((noinline)) void scan_picks(scan *job, scan_state *st, pick
     }
 }
 
+/* a block that no quicker way holds for; lanes: room for its lanes' largest elements */
+static void scan_wide(scan *job, scan_state *st, const block_groups *g, raw_sum *raw, float *lanes, size_t offset,
+                      size_t n, int32_t first)
+{
+    if (block_careful(job->row, g->at, g->count, raw, lanes)) {
+        scan_known(job, st, g, NULL, lanes, raw, offset, n, first, NULL);
+    }
+}
+
 LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const block_groups *g, size_t offset, size_t n,
                             int32_t first, int entropy)
 {
@@ -185,9 +194,7 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
     raw_sum raw;
     vf peak = v_set1(0);
     if (job->row->wide_hint == ROW_WIDE) { /* as the last block was: what follows would be in vain */
-        if (block_careful(job->row, g->at, g->count, &raw)) {
-            scan_known(job, st, g, NULL, b->lanes, &raw, offset, n, first, NULL);
-        }
+        scan_wide(job, st, g, &raw, there.max, offset, n, first);
         return;
     }
     /* Few elements go one by one into a list that is not full, whose limit rules no lane out; and where whole lanes would take longer,
@@ -218,8 +225,8 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
         picks p;
         pick_block(&p, &there, g);
         scan_picks(job, st, &p, offset, n, first);
-    } else if (block_careful(job->row, g->at, g->count, &raw)) {
-        scan_known(job, st, g, NULL, b->lanes, &raw, offset, n, first, NULL);
+    } else {
+        scan_wide(job, st, g, &raw, there.max, offset, n, first);
     }
 }
 
