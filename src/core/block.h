@@ -64,6 +64,13 @@ static reference wide_reference(float m)
     return ref;
 }
 
+/* of what is in the cache */
+LP_INLINE origin origin_none(const float *x)
+{
+    const origin o = {(const unsigned char *)x, 0};
+    return o;
+}
+
 typedef struct group_sums {
     _Alignas(64) float s[LP_GROUPS * LP_LANES];
     float q[LP_GROUPS * LP_LANES];
@@ -322,9 +329,9 @@ static float least_present(const float *const group[], int groups, size_t n)
     return v_min_lanes(low);
 }
 
-/* Of groups of n elements each, a multiple of 32. `lanes`, if it is not NULL, takes each lane's largest element; of no use where there
- * is NaN. */
-LP_INLINE extent groups_extent(const float *const group[], int groups, size_t n, float *lanes)
+/* Of groups of n elements each, a multiple of 32, that come from `start` on. `lanes`, if it is not NULL, takes each lane's largest
+ * element; of no use where there is NaN. */
+LP_INLINE extent groups_extent(const float *const group[], int groups, size_t n, origin start, float *lanes)
 {
     enum { TURNS = LP_COLUMNS > 1 ? 2 : 1 };
     const float inf = __builtin_inff();
@@ -334,11 +341,17 @@ LP_INLINE extent groups_extent(const float *const group[], int groups, size_t n,
         low[t] = v_set1(inf);
     }
     for (int g = 0; g < groups; g++) {
+        const origin near = origin_ahead(start, (size_t)g * n + LP_PREFETCH);
         vf lane[LP_COLUMNS];
         for (int c = 0; c < LP_COLUMNS; c++) {
             lane[c] = v_set1(-inf);
         }
         for (size_t i = 0; i < n; i += LP_LANES) {
+            v_prefetch(near.at + i / 16 * near.line); /* 32 elements are two of its steps */
+            v_prefetch(near.at + (i / 16 + 1) * near.line);
+            if (i % (4 * LP_LANES) == 0) {
+                v_prefetch_far(near.at + LP_PREFETCH_FAR + i / 16 * near.line);
+            }
             LP_UNROLL for (int c = 0; c < LP_COLUMNS; c += TURNS)
             {
                 const float *x = group[g] + i + c * LP_WIDTH;
@@ -405,10 +418,11 @@ static void sum_careful(const float *const group[LP_GROUPS], int groups, const r
 }
 
 /* Any block: returns 0, and marks the row, where there is no finite maximum. `lanes` takes each lane's largest element. */
-static int block_careful(row *r, const float *const group[LP_GROUPS], int groups, raw_sum *raw, float *lanes)
+static int block_careful(row *r, const float *const group[LP_GROUPS], int groups, origin from, raw_sum *raw,
+                         float *lanes)
 {
     const float inf = __builtin_inff();
-    const extent all = groups_extent(group, groups, LP_GROUP, lanes);
+    const extent all = groups_extent(group, groups, LP_GROUP, from, lanes);
     const int entropy = (r->flags & ROW_ENTROPY) != 0;
     r->flags |= all.nan ? ROW_NAN : all.max == inf ? ROW_INF : 0;
     if (all.nan || all.max == inf || all.max == -inf) {
@@ -593,7 +607,7 @@ static block_sum rest_again(const block_groups *g, size_t at, const raw_sum *raw
     raw_sum rest = *raw;
     block_sum none = {0, 0, raw->ref.k, raw->m, 0};
     scratch.flags = ROW_ENTROPY; /* or not: then its sum is not looked at */
-    return block_careful(&scratch, group, g->count, &rest, lanes) ? block_scale(&rest) : none;
+    return block_careful(&scratch, group, g->count, origin_none(copy), &rest, lanes) ? block_scale(&rest) : none;
 }
 
 /* the block's sums without its maximum, which lies at `at` */

@@ -413,14 +413,21 @@ static void pair_take(pair_state *st, pair_way *way, const extent *a, const exte
     }
 }
 
+/* Rows of f32 lie where the block does; a block that was widened is in a buffer, and what is asked for behind it of no use. */
+static origin pair_origin(const block_groups *g)
+{
+    const origin o = {(const unsigned char *)g->at[0], 64};
+    return o;
+}
+
 /* what a block holds, and apart from that, what its whole groups do */
 static extent extent_of(const block_groups *g, extent *whole)
 {
-    *whole = groups_extent(g->at, g->whole, LP_GROUP, NULL);
+    *whole = groups_extent(g->at, g->whole, LP_GROUP, pair_origin(g), NULL);
     if (g->whole == g->count) {
         return *whole;
     }
-    const extent last = groups_extent(g->at + g->whole, 1, LP_GROUP, NULL);
+    const extent last = groups_extent(g->at + g->whole, 1, LP_GROUP, origin_none(g->padded), NULL);
     const extent all = {whole->max > last.max ? whole->max : last.max, whole->min < last.min ? whole->min : last.min,
                         whole->nan | last.nan, 1};
     return all;
@@ -680,8 +687,8 @@ static void pair_look(pair_state *st, const float *a, const float *b, size_t n)
     pair_way way;
     block_cut(&st->a, a, n);
     block_cut(&st->b, b, n);
-    const extent all_a = groups_extent(st->a.at, st->a.count, LP_GROUP, NULL);
-    const extent all_b = groups_extent(st->b.at, st->b.count, LP_GROUP, NULL);
+    const extent all_a = groups_extent(st->a.at, st->a.count, LP_GROUP, origin_none(st->a.at[0]), NULL);
+    const extent all_b = groups_extent(st->b.at, st->b.count, LP_GROUP, origin_none(st->b.at[0]), NULL);
     footing_of(&way.a, &all_a);
     footing_of(&way.b, &all_b);
     way.centre = centre_between(&st->way.centre, &way.a, &way.b);

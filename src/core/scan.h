@@ -178,10 +178,10 @@ static __attribute__((noinline)) void scan_picks(scan *job, scan_state *st, pick
 }
 
 /* a block that no quicker way holds for; lanes: room for its lanes' largest elements */
-static void scan_wide(scan *job, scan_state *st, const block_groups *g, raw_sum *raw, float *lanes, size_t offset,
-                      size_t n, int32_t first)
+static void scan_wide(scan *job, scan_state *st, const placed *b, const block_groups *g, raw_sum *raw, float *lanes,
+                      size_t offset, size_t n, int32_t first)
 {
-    if (block_careful(job->row, g->at, g->count, raw, lanes)) {
+    if (block_careful(job->row, g->at, g->count, b->from, raw, lanes)) {
         scan_known(job, st, g, NULL, lanes, raw, offset, n, first, NULL);
     }
 }
@@ -194,7 +194,7 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
     raw_sum raw;
     vf peak = v_set1(0);
     if (job->row->wide_hint == ROW_WIDE) { /* as the last block was: what follows would be in vain */
-        scan_wide(job, st, g, &raw, there.max, offset, n, first);
+        scan_wide(job, st, b, g, &raw, there.max, offset, n, first);
         return;
     }
     /* Few elements go one by one into a list that is not full, whose limit rules no lane out; and where whole lanes would take longer,
@@ -226,7 +226,7 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
         pick_block(&p, &there, g);
         scan_picks(job, st, &p, offset, n, first);
     } else {
-        scan_wide(job, st, g, &raw, there.max, offset, n, first);
+        scan_wide(job, st, b, g, &raw, there.max, offset, n, first);
     }
 }
 

@@ -362,7 +362,8 @@ static int block_sparse(row *r, picks *p, raw_sum *raw)
         v_store(p->x + p->n + i, more);
     }
     const float *const x = p->x;
-    const extent all = groups_extent(&x, 1, p->n == 0 ? LP_LANES : (p->n + LP_LANES - 1) / LP_LANES * LP_LANES, NULL);
+    const extent all =
+        groups_extent(&x, 1, p->n == 0 ? LP_LANES : (p->n + LP_LANES - 1) / LP_LANES * LP_LANES, origin_none(x), NULL);
     float max = all.max, min = all.min;
     r->wide_hint = 1;
     r->flags |= all.nan ? ROW_NAN : max == inf ? ROW_INF : 0;
