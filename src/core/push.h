@@ -112,6 +112,12 @@ LP_INLINE lp_status push_few(state *s, push_place p, const lp_logits *chunk)
     return LP_OK;
 }
 
+/* Whether the logits of a row are likely to lie beyond the window of e^x, by the largest so far: a state has no hint of it. */
+LP_INLINE int row_seems_wide(const row *r)
+{
+    return r->id >= 0 && (r->max > EXP_HIGHEST || r->max < NARROW_LOWEST + 10);
+}
+
 /* The last logits of a block that waits in a slot, whole blocks from where they lie, the first logits of one that is to wait. The row
  * stays in the state, which is aligned for it. */
 LP_INLINE lp_status push_scan(state *s, push_place p, const unsigned char *data, size_t n)
@@ -130,6 +136,7 @@ LP_INLINE lp_status push_scan(state *s, push_place p, const unsigned char *data,
     }
     scan job = {r, s->k == 0 ? NULL : &top, 0, 0, 0, 0};
     const fp_state fp = fp_enter();
+    r->wide_hint = row_seems_wide(r) ? ROW_WIDE : 0;
     if (head != 0) {
         const source from = source_plain(slot);
         if (head == SLOT_CELL) { /* without a call */
