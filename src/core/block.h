@@ -274,39 +274,40 @@ LP_INLINE void group_careful(const float *x, float *s, float *q, float m, const 
     }
 }
 
-/* the same of a block's groups: functions of their own, for their constants and their stack */
+/* the same of a block's groups */
+LP_INLINE void groups_careful(group_sums *sums, const float *const group[], int groups, float m, const reference *ref,
+                              int all, int entropy)
+{
+    for (int g = 0; g < groups; g++) {
+        group_careful(group[g], sums->s + g * LP_LANES, sums->q + g * LP_LANES, m, ref, all, entropy);
+    }
+}
+
+/* functions of their own, for their constants and their stack */
 typedef void careful_function(group_sums *sums, const float *const group[], int groups, float m, const reference *ref);
 
 static __attribute__((noinline)) void careful_some(group_sums *sums, const float *const group[], int groups, float m,
                                                    const reference *ref)
 {
-    for (int g = 0; g < groups; g++) {
-        group_careful(group[g], sums->s + g * LP_LANES, NULL, m, ref, 0, 0);
-    }
+    groups_careful(sums, group, groups, m, ref, 0, 0);
 }
 
 static __attribute__((noinline)) void careful_all(group_sums *sums, const float *const group[], int groups, float m,
                                                   const reference *ref)
 {
-    for (int g = 0; g < groups; g++) {
-        group_careful(group[g], sums->s + g * LP_LANES, NULL, m, ref, 1, 0);
-    }
+    groups_careful(sums, group, groups, m, ref, 1, 0);
 }
 
 static __attribute__((noinline)) void careful_some_entropy(group_sums *sums, const float *const group[], int groups,
                                                            float m, const reference *ref)
 {
-    for (int g = 0; g < groups; g++) {
-        group_careful(group[g], sums->s + g * LP_LANES, sums->q + g * LP_LANES, m, ref, 0, 1);
-    }
+    groups_careful(sums, group, groups, m, ref, 0, 1);
 }
 
 static __attribute__((noinline)) void careful_all_entropy(group_sums *sums, const float *const group[], int groups,
                                                           float m, const reference *ref)
 {
-    for (int g = 0; g < groups; g++) {
-        group_careful(group[g], sums->s + g * LP_LANES, sums->q + g * LP_LANES, m, ref, 1, 1);
-    }
+    groups_careful(sums, group, groups, m, ref, 1, 1);
 }
 
 /* largest element, smallest one above -inf, and what else there is */
@@ -378,6 +379,18 @@ LP_INLINE extent groups_extent(const float *const group[], int groups, size_t n,
     return e;
 }
 
+/* whether the elements may be taken as they are, of which their sum has the last word: 2048 e^-66 is less than NARROW_LEAST */
+static inline int extent_is_narrow(const extent *all)
+{
+    return all->max <= EXP_HIGHEST && all->max >= -66 && all->min >= EXP_LOWEST;
+}
+
+/* whether all of them count */
+static inline int extent_counts(const extent *all, const reference *ref)
+{
+    return !all->absent && all->min - ref->shift >= ref->lowest;
+}
+
 /* a block's sums in the units of its reference */
 typedef struct raw_sum {
     double s, q;
@@ -410,7 +423,7 @@ static void sum_careful(const float *const group[LP_GROUPS], int groups, const r
     static careful_function *const ways[2][2] = {{careful_some, careful_some_entropy},
                                                  {careful_all, careful_all_entropy}};
     group_sums sums;
-    ways[!all->absent && all->min - ref->shift >= ref->lowest][entropy](&sums, group, groups, raw->m, ref);
+    ways[extent_counts(all, ref)][entropy](&sums, group, groups, raw->m, ref);
     int n = sums_pad(&sums, groups);
     raw->s = v_sum_groups(sums.s, n);
     raw->q = entropy ? v_sum_groups(sums.q, n) : 0;
@@ -430,8 +443,7 @@ static int block_careful(row *r, const float *const group[LP_GROUPS], int groups
         return 0;
     }
     raw->m = all.max;
-    /* 2048 e^-66 is less than NARROW_LEAST */
-    int narrow = all.max <= EXP_HIGHEST && all.max >= -66 && all.min >= EXP_LOWEST;
+    int narrow = extent_is_narrow(&all);
     if (narrow) {
         sum_careful(group, groups, &narrow_reference, &all, raw, entropy);
         narrow = narrow_holds(raw->s);

@@ -351,7 +351,7 @@ static int footing_of(footing *on, const extent *all)
         return 1;
     }
     on->inside = all->max;
-    if (all->max <= EXP_HIGHEST && all->max >= -66 && all->min >= EXP_LOWEST) {
+    if (extent_is_narrow(all)) {
         on->may_widen = 1;
     } else {
         footing_widen(on, all->max);
@@ -386,22 +386,16 @@ static pair_centre centre_between(const pair_centre *centre, const footing *a, c
     return c;
 }
 
-/* whether all elements count */
-static int footing_carries(const footing *on, const extent *all)
-{
-    return !all->absent && all->min >= on->ref.lowest;
-}
-
-/* whether they are ordinary besides */
+/* whether all elements count, and are ordinary besides */
 static int footing_is_plain(const footing *on, const extent *all)
 {
-    return footing_carries(on, all) && on->unit == 1 && all->min >= NARROW_LOWEST;
+    return extent_counts(all, &on->ref) && on->unit == 1 && all->min >= NARROW_LOWEST;
 }
 
 /* the whole groups of a block, in the plainest way that what they hold allows */
 static void pair_take(pair_state *st, pair_way *way, const extent *a, const extent *b)
 {
-    way->ragged = !footing_carries(&way->a, a) || !footing_carries(&way->b, b);
+    way->ragged = !extent_counts(a, &way->a.ref) || !extent_counts(b, &way->b.ref);
     if (way->ragged) {
         pair_ragged(st, way);
     } else if (!footing_is_plain(&way->a, a) || !footing_is_plain(&way->b, b) || way->centre.level != 0) {
@@ -411,6 +405,8 @@ static void pair_take(pair_state *st, pair_way *way, const extent *a, const exte
     } else {
         pair_plain(st, st->a.whole);
     }
+    st->w_unit = way->a.unit;
+    st->v_unit = way->b.unit;
 }
 
 /* Rows of f32 lie where the block does; a block that was widened is in a buffer, and what is asked for behind it of no use. */
@@ -508,8 +504,6 @@ static __attribute__((noinline)) int pair_careful(pair_scan *job, pair_state *st
         pair_add(&job->sums, &e);
         extremes_join(st, e.most, e.least);
     }
-    st->w_unit = way.a.unit;
-    st->v_unit = way.b.unit;
     pair_keep_careful(&job->p, &st->p, &way, &way.a, w_all, st->k.w_peak, offset, n);
     pair_keep_careful(&job->q, &st->q, &way, &way.b, v_all, st->k.v_peak, offset, n);
     centre_returns(st, job->sums.w, job->sums.v);
@@ -684,25 +678,22 @@ static int shares_do(double divergence, double own, double other)
 /* the lanes' sums of a block that was taken before */
 static void pair_look(pair_state *st, const float *a, const float *b, size_t n)
 {
+    extent a_whole, b_whole;
     pair_way way;
     block_cut(&st->a, a, n);
     block_cut(&st->b, b, n);
-    const extent all_a = groups_extent(st->a.at, st->a.count, LP_GROUP, origin_none(st->a.at[0]), NULL);
-    const extent all_b = groups_extent(st->b.at, st->b.count, LP_GROUP, origin_none(st->b.at[0]), NULL);
-    footing_of(&way.a, &all_a);
-    footing_of(&way.b, &all_b);
+    const extent a_all = extent_of(&st->a, &a_whole), b_all = extent_of(&st->b, &b_whole);
+    footing_of(&way.a, &a_all);
+    footing_of(&way.b, &b_all);
     way.centre = centre_between(&st->way.centre, &way.a, &way.b);
-    pair_ragged(st, &way);
-    st->w_unit = way.a.unit;
-    st->v_unit = way.b.unit;
+    pair_take(st, &way, &a_whole, &b_whole);
 }
 
-/* of each row, the most that is in a lane, without those that were taken exactly */
+/* of each row, the most that is in a lane, without those that were taken exactly; most: outside of the two blocks */
 static pair_share lanes_share(pair_state *st, const source *p, const source *q, size_t n, const size_t top[2],
-                              const size_t block[2], float buffer[2][LP_BLOCK_SIZE])
+                              const size_t block[2], pair_share most, float buffer[2][LP_BLOCK_SIZE])
 {
     const size_t last = (n - 1) / LP_BLOCK_SIZE * LP_BLOCK_SIZE;
-    pair_share most = {peaks_outside(&st->p.peaks, block), peaks_outside(&st->q.peaks, block)};
     for (int t = 0; t < (block[0] == block[1] ? 1 : 2); t++) {
         const size_t size = n - block[t] < LP_BLOCK_SIZE ? n - block[t] : LP_BLOCK_SIZE, groups = size / LP_GROUP;
         if (t != 0 || block[0] != last) { /* those of the last one are there still */
@@ -724,7 +715,8 @@ static void pair_shares(pair_scan *job, pair_state *st, const source *p, const s
     const pair_sums *sums = &job->sums;
     const double shift = rough_log(sums->v / sums->w);
     const pair_share left = {sums->w - taken->w, sums->v - taken->v};
-    pair_share most = {peaks_outside(&st->p.peaks, block), peaks_outside(&st->q.peaks, block)};
+    const pair_share outside = {peaks_outside(&st->p.peaks, block), peaks_outside(&st->q.peaks, block)};
+    pair_share most = outside;
     for (int t = 0; t < 2; t++) {
         most.w = greater(most.w, lesser(peaks_of(&st->p.peaks, block[t]), left.w));
         most.v = greater(most.v, lesser(peaks_of(&st->q.peaks, block[t]), left.v));
@@ -735,7 +727,7 @@ static void pair_shares(pair_scan *job, pair_state *st, const source *p, const s
     const int forward_does = shares_do(sums->forward / sums->w + shift, w, v);
     const int reverse_does = !(job->want & PAIR_REVERSE) || shares_do(-sums->reverse / sums->v - shift, v, w);
     if (!forward_does || !reverse_does) {
-        most = lanes_share(st, p, q, n, top, block, buffer);
+        most = lanes_share(st, p, q, n, top, block, outside, buffer);
         job->forward_share = forward_does ? job->forward_share : most;
         job->reverse_share = reverse_does ? job->reverse_share : most;
     }
