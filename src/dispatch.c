@@ -39,10 +39,25 @@ static int cpu_has(lp_isa isa)
     }
     return avx2 && avx512 && (state & zmm) == zmm;
 }
+
+/* AMD's with AVX-512, which are those of Zen 4 on */
+static size_t far_rest_wanted(void)
+{
+    uint32_t a, b, c, d, amd[3] = {0};
+    if (__get_cpuid(0, &a, &b, &c, &d)) {
+        amd[0] = b, amd[1] = d, amd[2] = c;
+    }
+    return memcmp(amd, "AuthenticAMD", sizeof amd) == 0 && cpu_has(LP_ISA_AVX512) ? LP_PREFETCH_FAR : 0;
+}
 #else
 static int cpu_has(lp_isa isa)
 {
     return isa == LP_ISA_NEON; /* part of every AArch64 */
+}
+
+static size_t far_rest_wanted(void)
+{
+    return 0;
 }
 #endif
 
@@ -61,6 +76,8 @@ static const kernels *const built[] = {
 };
 enum { BUILT = sizeof built / sizeof *built };
 
+atomic_size_t far_rest_bytes;
+
 /* cpu_has, asked once: CPUID can cost tens of microseconds in a virtual machine. Bit 0: known; bit 1 + isa: has it. */
 static int has_isa(lp_isa isa)
 {
@@ -72,6 +89,7 @@ static int has_isa(lp_isa isa)
             lp_isa at = built[i]->isa;
             bits |= (unsigned)(at == LP_ISA_SCALAR || cpu_has(at)) << (1 + at);
         }
+        atomic_store_explicit(&far_rest_bytes, far_rest_wanted(), memory_order_relaxed);
         atomic_store_explicit(&known, bits, memory_order_relaxed);
     }
     return isa >= LP_ISA_SCALAR && isa <= LP_ISA_NEON && (bits >> (1 + isa) & 1);

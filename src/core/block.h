@@ -13,11 +13,11 @@
 #ifndef LP_CORE_BLOCK_H
 #define LP_CORE_BLOCK_H
 #include "core/ahead.h"
+#include "dispatch.h"
 #include "row.h"
 
-/* how far ahead of the element at work to prefetch: elements, into the first-level cache, past the block that is looked at twice;
- * bytes, from memory into the second */
-enum { LP_PREFETCH = 3584, LP_PREFETCH_FAR = 65536 };
+/* how far ahead of the element at work to prefetch: elements, into the first-level cache, past the block that is looked at twice */
+enum { LP_PREFETCH = 3584 };
 
 /* Where the logits of a group come from, and in what steps of bytes 16 of them lie there. A block that was widened into a
  * buffer is followed by others of its source: between the exponentials of this one is the time to fetch them. */
@@ -30,6 +30,29 @@ LP_INLINE origin origin_ahead(origin o, size_t elements)
 {
     o.at += elements / 16 * o.line;
     return o;
+}
+
+#ifndef LP_FETCHES_REST
+#define LP_FETCHES_REST 0
+#endif
+
+/* what is fetched from memory into the second-level cache while the elements of a group are at work: of each four lines the first,
+ * and the rest (dispatch.h) */
+typedef struct far_ahead {
+    const unsigned char *first, *rest;
+} far_ahead;
+
+LP_INLINE far_ahead far_of(origin from)
+{
+    const far_ahead far = {from.at + LP_PREFETCH_FAR, from.at + (LP_FETCHES_REST ? far_rest() : 0)};
+    return far;
+}
+
+LP_INLINE void v_prefetch_rest(const unsigned char *p)
+{
+    if (LP_FETCHES_REST) {
+        v_prefetch_far(p);
+    }
 }
 
 /* a block narrower than this in sum goes the careful way: its terms could be subnormal, or could have overflowed */
@@ -128,7 +151,8 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
                           vf *peak, vu *bits, int entropy, int absent, ahead *next, size_t there, int how)
 {
     const vf none = v_set1(-__builtin_inff()), zero = v_set1(0);
-    const origin near = origin_ahead(from, LP_PREFETCH), far = {from.at + LP_PREFETCH_FAR, from.line};
+    const origin near = origin_ahead(from, LP_PREFETCH);
+    const far_ahead far = far_of(from);
     LP_UNROLL_COLUMNS for (int c = 0; c < LP_COLUMNS; c++)
     {
         vf pair[4], pair_q[4], high = none, high_ahead = none;
@@ -153,8 +177,8 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
                 if (p == 0) {
                     v_prefetch(near.at + (size_t)(2 * c) * near.line);
                     v_prefetch(near.at + (size_t)(2 * c + 1) * near.line);
-                    v_prefetch_far(far.at + (size_t)(2 * c) * far.line);
-                    v_prefetch_far(far.at + (size_t)(2 * c + 1) * far.line);
+                    v_prefetch_far(far.first + (size_t)(2 * c) * from.line);
+                    v_prefetch_far(far.first + (size_t)(2 * c + 1) * from.line);
                 }
             } else if (c * LP_WIDTH % 16 == 0) { /* once a cache line of f32 */
                 const size_t line = (size_t)(4 * p + c * LP_WIDTH / 16);
@@ -162,10 +186,12 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
                 if (c == 0 || !narrow) {
                     v_prefetch(near.at + line * near.line);
                     v_prefetch(near.at + (line + 2) * near.line);
-                }
-                /* one line of four: it sets the CPU's own prefetchers going, which bring the others */
-                if (c == 0 && (p % 2 == 0 || !narrow)) {
-                    v_prefetch_far(far.at + line * far.line / 256 * 256);
+                    if (c == 0 && (p % 2 == 0 || !narrow)) {
+                        v_prefetch_far(far.first + line * from.line);
+                    } else {
+                        v_prefetch_rest(far.rest + line * from.line);
+                    }
+                    v_prefetch_rest(far.rest + (line + 2) * from.line);
                 }
             }
             vf d[2] = {x2[0], x2[1]};
@@ -342,17 +368,22 @@ LP_INLINE extent groups_extent(const float *const group[], int groups, size_t n,
         low[t] = v_set1(inf);
     }
     for (int g = 0; g < groups; g++) {
-        const origin near = origin_ahead(start, (size_t)g * n + LP_PREFETCH);
+        const origin from = origin_ahead(start, (size_t)g * n), near = origin_ahead(from, LP_PREFETCH);
+        const far_ahead far = far_of(from);
         vf lane[LP_COLUMNS];
         for (int c = 0; c < LP_COLUMNS; c++) {
             lane[c] = v_set1(-inf);
         }
         for (size_t i = 0; i < n; i += LP_LANES) {
-            v_prefetch(near.at + i / 16 * near.line); /* 32 elements are two of its steps */
-            v_prefetch(near.at + (i / 16 + 1) * near.line);
+            const size_t line = i / 16 * from.line; /* 32 elements are two of its steps */
+            v_prefetch(near.at + line);
+            v_prefetch(near.at + line + from.line);
             if (i % (4 * LP_LANES) == 0) {
-                v_prefetch_far(near.at + LP_PREFETCH_FAR + i / 16 * near.line);
+                v_prefetch_far(far.first + line);
+            } else {
+                v_prefetch_rest(far.rest + line);
             }
+            v_prefetch_rest(far.rest + line + from.line);
             LP_UNROLL for (int c = 0; c < LP_COLUMNS; c += TURNS)
             {
                 const float *x = group[g] + i + c * LP_WIDTH;

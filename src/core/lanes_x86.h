@@ -38,6 +38,7 @@ LP_INLINE void v_prefetch_far(const void *p)
 {
     _mm_prefetch((const char *)p, _MM_HINT_T1);
 }
+#define LP_FETCHES_REST 1 /* core/block.h */
 LP_INLINE void v_fence(void)
 {
     _mm_sfence();

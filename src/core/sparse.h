@@ -20,7 +20,7 @@ typedef struct presence {
 
 LP_INLINE void group_presence(presence *p, const float *x, origin from, int group)
 {
-    const unsigned char *near = origin_ahead(from, LP_PREFETCH).at;
+    const unsigned char *near = origin_ahead(from, LP_PREFETCH).at, *far = far_of(from).rest;
     const vf absent = v_set1(-__builtin_inff());
     vf max[LP_COLUMNS];
     uint64_t any = 0, twice = 0, shown = 0;
@@ -31,9 +31,10 @@ LP_INLINE void group_presence(presence *p, const float *x, origin from, int grou
     LP_UNROLL for (int i = 0; i < LP_SETS / 2; i++)
     {
         uint64_t pair = 0; /* of sets */
-        LP_UNROLL for (int line = 0; line < 4; line++, near += from.line)
+        LP_UNROLL for (int line = 0; line < 4; line++, near += from.line, far += from.line)
         {
             v_prefetch(near);
+            v_prefetch_rest(far);
         }
         LP_UNROLL for (int c = 0; c < 2 * LP_COLUMNS; c++)
         {

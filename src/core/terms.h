@@ -113,6 +113,7 @@ LP_INLINE void pair_row_terms(float *e, const float *x, vu *bits, const footing 
 {
     vf magic = v_set1(EXP_MAGIC);
     LP_FINISH(magic);
+    const size_t far = far_rest();
     for (size_t i = 0; i < LP_GROUP; i += (size_t)4 * LP_WIDTH) {
         LP_UNROLL for (size_t c = 0; c < 4; c += 2)
         {
@@ -121,6 +122,7 @@ LP_INLINE void pair_row_terms(float *e, const float *x, vu *bits, const footing 
             LP_LOADED(two[0]);
             LP_LOADED(two[1]);
             v_prefetch(at + PAIR_PREFETCH); /* two vectors are a cache line */
+            v_prefetch_rest((const unsigned char *)at + far);
             pair_exp_two(two, magic, e2, bits, on, form);
             v_store(e + i + c * LP_WIDTH, e2[0]);
             v_store(e + i + (c + 1) * LP_WIDTH, e2[1]);
@@ -155,6 +157,7 @@ LP_INLINE vf pair_difference(vf a, vf b, const pair_way *way, pair_vectors *k, i
 LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const float *b, const pair_terms *e, int c,
                            pair_vectors *k, const pair_way *way, int want, int form)
 {
+    const size_t far = far_rest();
     vf w4[2], v4[2], forward[2], reverse[2], cross[2];
     LP_UNROLL for (int h = 0; h < 2; h++)
     {
@@ -169,6 +172,8 @@ LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const floa
             } else {
                 v_prefetch(a + at + PAIR_PREFETCH);
                 v_prefetch(b + at + PAIR_PREFETCH);
+                v_prefetch_rest((const unsigned char *)(a + at) + far);
+                v_prefetch_rest((const unsigned char *)(b + at) + far);
                 w[j] = pair_exp(v_load(a + at), form >= PAIR_EVEN ? &way->a : NULL, &ta, form);
                 v[j] = pair_exp(v_load(b + at), form >= PAIR_EVEN ? &way->b : NULL, &tb, form);
                 k->bits = v_bits_or(k->bits, ta, tb);
