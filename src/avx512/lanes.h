@@ -80,6 +80,11 @@ LP_INLINE vf v_exp_table(vf t)
     return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_slli_epi32(b, 20), _mm512_permutexvar_epi32(b, entries)));
 }
 
+LP_INLINE vu v_bits_or(vu acc, vf a, vf b)
+{
+    return _mm512_ternarylogic_epi32(acc, _mm512_castps_si512(a), _mm512_castps_si512(b), 0xFE);
+}
+
 /* e^x for the fast path by vscalef, which writes the exponent in one operation where shift and add are two. It floors its
  * exponent itself, so n is taken in units of 1/8, and t falls where n rises: an x below the window gives a t too large,
  * whose bits the test shows; an x above it gives e = inf, which the sum shows. Where neither happens the bits of e are those
@@ -103,13 +108,40 @@ LP_INLINE vf exp_narrow(vf x, vf *t)
     vf power = _mm512_permutexvar_ps(_mm512_castps_si512(*t), entries);
     return _mm512_scalef_ps(v_fma(v_mul(power, r), q, power), n);
 }
+
+/* Two at once, a step of each in turn, in this order whatever the compiler thinks: a Zen 4 core, whose registers of 512 bits take each
+ * pipe twice, is slower when one follows the other (docs/performance.md). */
+#define LP_OWN_EXP_NARROW_TWO
+#define BOTH(to, value)                                                                                                \
+    LP_UNROLL for (int i = 0; i < 2; i++)                                                                              \
+    {                                                                                                                  \
+        (to)[i] = value;                                                                                               \
+        __asm__ volatile("" : "+v"((to)[i]));                                                                          \
+    }
+LP_INLINE void exp_narrow_two(const vf in[2], vf unused, vf e[2], vu *bits)
+{
+    static const float table[8] = EXP_TABLE_REVERSED;
+    const vf entries = _mm512_broadcast_f32x8(_mm256_loadu_ps(table)), magic = v_set1(0x1p20F + 1279 * 0.125F);
+    vf x[2], t[2], n[2], r[2], q[2], power[2];
+    (void)unused;
+    BOTH(x, in[i]);
+    BOTH(t, v_fnma(x[i], v_set1(EXP_LOG2E / (8 * EXP_UNIT)), magic));
+    BOTH(n, v_sub(magic, t[i]));
+    BOTH(r, v_fnma(n[i], v_set1(EXP_LN2 * (8 * EXP_UNIT)), x[i]));
+    *bits = v_bits_or(*bits, t[0], t[1]);
+    BOTH(power, _mm512_permutexvar_ps(_mm512_castps_si512(t[i]), entries));
+    BOTH(q, v_fma(r[i], v_set1(EXP_C3), v_set1(EXP_C2)));
+    BOTH(q, v_fma(q[i], r[i], v_set1(EXP_C1)));
+    BOTH(r, v_mul(power[i], r[i]));
+    BOTH(e, v_fma(r[i], q[i], power[i]));
+    e[0] = _mm512_scalef_ps(e[0], n[0]);
+    e[1] = _mm512_scalef_ps(e[1], n[1]);
+}
+#undef BOTH
+
 LP_INLINE vu v_bits_zero(void)
 {
     return _mm512_setzero_si512();
-}
-LP_INLINE vu v_bits_or(vu acc, vf a, vf b)
-{
-    return _mm512_ternarylogic_epi32(acc, _mm512_castps_si512(a), _mm512_castps_si512(b), 0xFE);
 }
 LP_INLINE int v_bits_test(vu acc, uint32_t mask)
 {

@@ -51,7 +51,7 @@ LP_INLINE void exp_narrow_two(const vf x[2], vf magic, vf e[2], vu *bits)
     e[0] = v_fma(r0, q0, power0);
     e[1] = v_fma(r1, q1, power1);
 }
-#else
+#elif !defined(LP_OWN_EXP_NARROW_TWO)
 LP_INLINE void exp_narrow_two(const vf x[2], vf magic, vf e[2], vu *bits)
 {
     vf t[2];

@@ -158,6 +158,7 @@ LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const floa
                            pair_vectors *k, const pair_way *way, int want, int form)
 {
     const size_t far = far_rest();
+    const vf magic = v_set1(EXP_MAGIC);
     vf w4[2], v4[2], forward[2], reverse[2], cross[2];
     LP_UNROLL for (int h = 0; h < 2; h++)
     {
@@ -174,9 +175,17 @@ LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const floa
                 v_prefetch(b + at + PAIR_PREFETCH);
                 v_prefetch_rest((const unsigned char *)(a + at) + far);
                 v_prefetch_rest((const unsigned char *)(b + at) + far);
-                w[j] = pair_exp(v_load(a + at), form >= PAIR_EVEN ? &way->a : NULL, &ta, form);
-                v[j] = pair_exp(v_load(b + at), form >= PAIR_EVEN ? &way->b : NULL, &tb, form);
-                k->bits = v_bits_or(k->bits, ta, tb);
+                const vf two[2] = {v_load(a + at), v_load(b + at)};
+                if (form == PAIR_PLAIN || form == PAIR_CENTRED) {
+                    vf e2[2];
+                    exp_narrow_two(two, magic, e2, &k->bits);
+                    w[j] = e2[0];
+                    v[j] = e2[1];
+                } else {
+                    w[j] = pair_exp(two[0], form >= PAIR_EVEN ? &way->a : NULL, &ta, form);
+                    v[j] = pair_exp(two[1], form >= PAIR_EVEN ? &way->b : NULL, &tb, form);
+                    k->bits = v_bits_or(k->bits, ta, tb);
+                }
             }
         }
         const vf w2[2] = {v_add(w[0], w[1]), v_add(w[2], w[3])}, v2[2] = {v_add(v[0], v[1]), v_add(v[2], v[3])};
