@@ -143,6 +143,32 @@ LP_INLINE vf pairs_sum(const vf pair[4])
     return LP_LOOP_COLUMNS ? v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3])) : v_add(pair[0], pair[2]);
 }
 
+/* what is asked for beside pair p of column c of a group */
+LP_INLINE void group_fetch(origin from, origin near, const far_ahead *far, int c, int p)
+{
+    if (LP_LOOP_COLUMNS) { /* each of 8 columns one set */
+        if (p == 0) {
+            v_prefetch(near.at + (size_t)(2 * c) * near.line);
+            v_prefetch(near.at + (size_t)(2 * c + 1) * near.line);
+            v_prefetch_far(far->first + (size_t)(2 * c) * from.line);
+            v_prefetch_far(far->first + (size_t)(2 * c + 1) * from.line);
+        }
+    } else if (c * LP_WIDTH % 16 == 0) { /* once a cache line of f32 */
+        const size_t line = (size_t)(4 * p + c * LP_WIDTH / 16);
+        const int narrow = from.line < 64; /* two of its steps are one line, which is enough to ask for once */
+        if (c == 0 || !narrow) {
+            v_prefetch(near.at + line * near.line);
+            v_prefetch(near.at + (line + 2) * near.line);
+            if (c == 0 && (p % 2 == 0 || !narrow)) {
+                v_prefetch_far(far->first + line * from.line);
+            } else {
+                v_prefetch_rest(far->rest + line * from.line);
+            }
+            v_prefetch_rest(far->rest + (line + 2) * from.line);
+        }
+    }
+}
+
 /* Fast path of one group, all of whose 256 elements exist, or, with `absent`, may be -inf: these add exactly 0. `peak` keeps the
  * largest sum of a lane, which no element of the group exceeds: most blocks show by it that they hold no new maximum, without a
  * maximum being taken. Where `lanes` is not NULL it takes each lane's largest element, and `peak` keeps the largest of these instead.
@@ -173,27 +199,6 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
             const vf x2[2] = {absent ? v_where_ge(none, x1[0], zero, x1[0]) : x1[0],
                               absent ? v_where_ge(none, x1[1], zero, x1[1]) : x1[1]};
             vf e[2];
-            if (LP_LOOP_COLUMNS) { /* each of 8 columns one set */
-                if (p == 0) {
-                    v_prefetch(near.at + (size_t)(2 * c) * near.line);
-                    v_prefetch(near.at + (size_t)(2 * c + 1) * near.line);
-                    v_prefetch_far(far.first + (size_t)(2 * c) * from.line);
-                    v_prefetch_far(far.first + (size_t)(2 * c + 1) * from.line);
-                }
-            } else if (c * LP_WIDTH % 16 == 0) { /* once a cache line of f32 */
-                const size_t line = (size_t)(4 * p + c * LP_WIDTH / 16);
-                const int narrow = from.line < 64; /* two of its steps are one line, which is enough to ask for once */
-                if (c == 0 || !narrow) {
-                    v_prefetch(near.at + line * near.line);
-                    v_prefetch(near.at + (line + 2) * near.line);
-                    if (c == 0 && (p % 2 == 0 || !narrow)) {
-                        v_prefetch_far(far.first + line * from.line);
-                    } else {
-                        v_prefetch_rest(far.rest + line * from.line);
-                    }
-                    v_prefetch_rest(far.rest + (line + 2) * from.line);
-                }
-            }
             vf d[2] = {x2[0], x2[1]};
             if (entropy && LP_LOOP_COLUMNS) {
                 d[0] = v_sub(d[0], m);
@@ -222,6 +227,8 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
             if (entropy) {
                 pairs_join(pair_q, p);
             }
+            /* last: between the loads and the exponentials, gcc spills more with few registers */
+            group_fetch(from, near, &far, c, p);
         }
         ahead_column(next, there + (size_t)(c * LP_WIDTH), high_ahead, how);
         vf sum = pairs_sum(pair);
