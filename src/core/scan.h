@@ -274,6 +274,13 @@ static __attribute__((noinline)) int ahead_f16(const block_groups *g, origin fro
                         : ahead_form(g, from, m, raw, sums, peak, next, AHEAD_FORM(DTYPE_F16, 0));
 }
 
+/* where there is no next one: a function like those above, so that their caller's stack has no room for another */
+static __attribute__((noinline)) int ahead_nothing(const block_groups *g, origin from, float m, raw_sum *raw,
+                                                   group_sums *sums, vf *peak)
+{
+    return block_fast(g, from, m, raw, sums, NULL, peak, 1, 1, NULL, AHEAD_NOTHING);
+}
+
 /* NULL where blocks are prepared one by one */
 static ahead_function *ahead_of(const source *from)
 {
@@ -317,6 +324,8 @@ LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t off
             fast = st->prepare(&g, b->from, m, &raw, &sums, &peak, &st->next);
             st->is_prepared = 1;
             st->next_max = ahead_max(&st->next);
+        } else if (full_size && prepares) {
+            fast = ahead_nothing(&g, b->from, m, &raw, &sums, &peak);
         } else if (exact) {
             fast = block_exact(&g, b->from, &raw, &sums, maxima, &peak);
             st->top.crowded--;
