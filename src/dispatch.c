@@ -21,7 +21,8 @@ static int has(uint32_t word, int a)
     return (int)(word >> a & 1);
 }
 
-static int cpu_has(lp_isa isa)
+/* the ISAs that it has besides scalar, bit 1 + isa each; CPUID can cost tens of microseconds in a virtual machine */
+static unsigned cpu_isas(void)
 {
     uint32_t a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d)) {
@@ -34,29 +35,29 @@ static int cpu_has(lp_isa isa)
     uint64_t state = enabled_state();
     const uint64_t ymm = 0x6, zmm = 0xE6;
     int avx2 = has(b, 5), avx512 = has(b, 16) && has(b, 17) && has(b, 30) && has(b, 31); /* F, DQ, BW, VL */
-    if (isa == LP_ISA_AVX2) {
-        return avx2 && (state & ymm) == ymm;
-    }
-    return avx2 && avx512 && (state & zmm) == zmm;
+    avx2 = avx2 && (state & ymm) == ymm;
+    avx512 = avx2 && avx512 && (state & zmm) == zmm;
+    return (unsigned)avx2 << (1 + LP_ISA_AVX2) | (unsigned)avx512 << (1 + LP_ISA_AVX512);
 }
 
 /* AMD's with AVX-512, which are those of Zen 4 on */
-static size_t far_rest_wanted(void)
+static size_t far_rest_wanted(unsigned isas)
 {
     uint32_t a, b, c, d, amd[3] = {0};
     if (__get_cpuid(0, &a, &b, &c, &d)) {
         amd[0] = b, amd[1] = d, amd[2] = c;
     }
-    return memcmp(amd, "AuthenticAMD", sizeof amd) == 0 && cpu_has(LP_ISA_AVX512) ? LP_PREFETCH_FAR : 0;
+    return memcmp(amd, "AuthenticAMD", sizeof amd) == 0 && (isas >> (1 + LP_ISA_AVX512) & 1) ? LP_PREFETCH_FAR : 0;
 }
 #else
-static int cpu_has(lp_isa isa)
+static unsigned cpu_isas(void)
 {
-    return isa == LP_ISA_NEON; /* part of every AArch64 */
+    return 1U << (1 + LP_ISA_NEON); /* part of every AArch64 */
 }
 
-static size_t far_rest_wanted(void)
+static size_t far_rest_wanted(unsigned isas)
 {
+    (void)isas;
     return 0;
 }
 #endif
@@ -78,18 +79,14 @@ enum { BUILT = sizeof built / sizeof *built };
 
 atomic_size_t far_rest_bytes;
 
-/* cpu_has, asked once: CPUID can cost tens of microseconds in a virtual machine. Bit 0: known; bit 1 + isa: has it. */
+/* cpu_isas and scalar, asked once. Bit 0: known; bit 1 + isa: has it. */
 static int has_isa(lp_isa isa)
 {
     static atomic_uint known;
     unsigned bits = atomic_load_explicit(&known, memory_order_relaxed);
     if (bits == 0) {
-        bits = 1;
-        for (int i = 0; i < BUILT; i++) {
-            lp_isa at = built[i]->isa;
-            bits |= (unsigned)(at == LP_ISA_SCALAR || cpu_has(at)) << (1 + at);
-        }
-        atomic_store_explicit(&far_rest_bytes, far_rest_wanted(), memory_order_relaxed);
+        bits = cpu_isas() | 1U << (1 + LP_ISA_SCALAR) | 1;
+        atomic_store_explicit(&far_rest_bytes, far_rest_wanted(bits), memory_order_relaxed);
         atomic_store_explicit(&known, bits, memory_order_relaxed);
     }
     return isa >= LP_ISA_SCALAR && isa <= LP_ISA_NEON && (bits >> (1 + isa) & 1);

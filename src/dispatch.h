@@ -10,7 +10,7 @@ const kernels *choose_kernels(void);
 
 /* How many bytes ahead kernels ask for a row's logits from memory, into the second-level cache: one cache line of four, which sets a
  * CPU's own prefetchers going. Where these do not follow, the others are asked for, too; elsewhere these requests go to lines that
- * are being read, which costs nothing. */
+ * are being read (docs/adr/0015). */
 enum { LP_PREFETCH_FAR = 65536 };
 extern atomic_size_t far_rest_bytes __attribute__((visibility("hidden"))); /* LP_PREFETCH_FAR or 0 */
 

@@ -42,9 +42,14 @@ typedef struct far_ahead {
     const unsigned char *first, *rest;
 } far_ahead;
 
+LP_INLINE size_t rest_ahead(void)
+{
+    return LP_FETCHES_REST ? far_rest() : 0;
+}
+
 LP_INLINE far_ahead far_of(origin from)
 {
-    const far_ahead far = {from.at + LP_PREFETCH_FAR, from.at + (LP_FETCHES_REST ? far_rest() : 0)};
+    const far_ahead far = {from.at + LP_PREFETCH_FAR, from.at + rest_ahead()};
     return far;
 }
 
@@ -52,6 +57,16 @@ LP_INLINE void v_prefetch_rest(const unsigned char *p)
 {
     if (LP_FETCHES_REST) {
         v_prefetch_far(p);
+    }
+}
+
+/* the line `offset` bytes on */
+LP_INLINE void far_fetch(const far_ahead *far, size_t offset, int first)
+{
+    if (first) {
+        v_prefetch_far(far->first + offset);
+    } else {
+        v_prefetch_rest(far->rest + offset);
     }
 }
 
@@ -159,12 +174,8 @@ LP_INLINE void group_fetch(origin from, origin near, const far_ahead *far, int c
         if (c == 0 || !narrow) {
             v_prefetch(near.at + line * near.line);
             v_prefetch(near.at + (line + 2) * near.line);
-            if (c == 0 && (p % 2 == 0 || !narrow)) {
-                v_prefetch_far(far->first + line * from.line);
-            } else {
-                v_prefetch_rest(far->rest + line * from.line);
-            }
-            v_prefetch_rest(far->rest + (line + 2) * from.line);
+            far_fetch(far, line * from.line, c == 0 && (p % 2 == 0 || !narrow));
+            far_fetch(far, (line + 2) * from.line, 0);
         }
     }
 }
@@ -385,12 +396,8 @@ LP_INLINE extent groups_extent(const float *const group[], int groups, size_t n,
             const size_t line = i / 16 * from.line; /* 32 elements are two of its steps */
             v_prefetch(near.at + line);
             v_prefetch(near.at + line + from.line);
-            if (i % (4 * LP_LANES) == 0) {
-                v_prefetch_far(far.first + line);
-            } else {
-                v_prefetch_rest(far.rest + line);
-            }
-            v_prefetch_rest(far.rest + line + from.line);
+            far_fetch(&far, line, i % (4 * LP_LANES) == 0);
+            far_fetch(&far, line + from.line, 0);
             LP_UNROLL for (int c = 0; c < LP_COLUMNS; c += TURNS)
             {
                 const float *x = group[g] + i + c * LP_WIDTH;
