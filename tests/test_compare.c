@@ -25,15 +25,6 @@ typedef struct truth {
     long double kl, reverse_kl, cross_entropy, max_abs_diff;
 } truth;
 
-static long double log_norm_of(const float *x, size_t n, float max)
-{
-    long double sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        sum += expl((long double)x[i] - (long double)max);
-    }
-    return logl(sum);
-}
-
 static float max_of(const float *x, size_t n)
 {
     float max = -INFINITY;
@@ -43,17 +34,36 @@ static float max_of(const float *x, size_t n)
     return max;
 }
 
-/* sum of p ln(p / q) and of p ln q over one element: nothing where the logit is -inf, infinite where only the other's is */
-static long double term(long double logprob, long double factor)
+/* a row's largest logit, its elements' e^(x - max), and their sum: each exponential once, for where long double is not of the hardware
+ * they are most of what the test takes */
+typedef struct masses {
+    float max;
+    long double sum, *each;
+} masses;
+
+static masses masses_of(const float *x, size_t n)
 {
-    return isinf(logprob) ? 0 : isinf(factor) ? INFINITY : expl(logprob) * factor;
+    masses m = {.max = max_of(x, n), .each = malloc(n * sizeof *m.each)};
+    ck_assert_ptr_nonnull(m.each);
+    for (size_t i = 0; i < n; i++) {
+        m.each[i] = expl((long double)x[i] - (long double)m.max);
+        m.sum += m.each[i];
+    }
+    return m;
+}
+
+/* sum of p ln(p / q) and of p ln q over one element: nothing where the logit is -inf, infinite where only the other's is */
+static long double term(const masses *m, size_t i, long double logprob, long double factor)
+{
+    return isinf(logprob) ? 0 : isinf(factor) ? INFINITY : m->each[i] / m->sum * factor;
 }
 
 static truth truth_of(const float *a, const float *b, size_t n)
 {
     truth t = {0};
-    const float a_max = max_of(a, n), b_max = max_of(b, n);
-    const long double a_norm = log_norm_of(a, n, a_max), b_norm = log_norm_of(b, n, b_max);
+    const masses of_a = masses_of(a, n), of_b = masses_of(b, n);
+    const float a_max = of_a.max, b_max = of_b.max;
+    const long double a_norm = logl(of_a.sum), b_norm = logl(of_b.sum);
     for (size_t i = 0; i < n; i++) {
         if (isinf(a[i]) && isinf(b[i])) {
             continue;
@@ -63,11 +73,13 @@ static truth truth_of(const float *a, const float *b, size_t n)
         const long double shift = (long double)a_max - (long double)b_max,
                           alike = (long double)a[i] - (long double)b[i];
         const long double d = fabsl(shift) < 0x1p20L ? (alike - shift) - (a_norm - b_norm) : p - q;
-        t.kl += term(p, d);
-        t.reverse_kl += term(q, -d);
-        t.cross_entropy += term(p, -q);
+        t.kl += term(&of_a, i, p, d);
+        t.reverse_kl += term(&of_b, i, q, -d);
+        t.cross_entropy += term(&of_a, i, p, -q);
         t.max_abs_diff = fmaxl(t.max_abs_diff, fabsl(d));
     }
+    free(of_a.each);
+    free(of_b.each);
     return t;
 }
 
