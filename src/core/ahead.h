@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The next block of a row that is not plain f32, widened and scaled between the exponentials of this one. In a pass of its own that is
- * bound by its stores, which the exponentials leave idle; the entropy needs a block's maximum first, which comes of it. An ISA with
- * registers enough for both says so by LP_LOOKS_AHEAD. */
+/* What is done of a row's next block between the exponentials of this one. The entropy needs a block's maximum first, and that takes
+ * a pass which leaves idle what the exponentials need: of plain f32 the lanes' largest elements are found, of what is not plain the
+ * block is widened and scaled besides, which by itself is bound by its stores. An ISA with registers enough for both says so by
+ * LP_LOOKS_AHEAD. */
 #ifndef LP_CORE_AHEAD_H
 #define LP_CORE_AHEAD_H
 #include "core/prepare.h"
@@ -12,14 +13,16 @@
 
 typedef struct ahead {
     const unsigned char *from; /* the next block's logits; NULL: there is nothing to be prepared */
-    float *to;                 /* LP_PREPARED floats */
+    float *to;                 /* LP_BLOCK_SIZE floats, unless they are plain */
+    float *lanes;              /* LP_GROUPS * LP_LANES */
     int scaled;
     vf scale, max;
 } ahead;
 
-/* what is done, as a constant: nothing, or AHEAD_FORM of dtype and of whether there is a scale */
-enum { AHEAD_NOTHING };
-#define AHEAD_FORM(dtype, scaled) (1 + 2 * (dtype) + (scaled))
+/* what is done, as a constant: nothing, or AHEAD_FORM of dtype and of whether there is a scale; f32 without one is plain, and only
+ * looked at */
+enum { AHEAD_NOTHING, AHEAD_LOOK };
+#define AHEAD_FORM(dtype, scaled) (AHEAD_LOOK + 2 * (dtype) + (scaled))
 
 /* The registers of a column that two sets have from element `at` on; `high` takes the column's largest elements, `begins` with these. */
 LP_INLINE void ahead_two(const ahead *a, size_t at, int begins, vf *high, int how)
@@ -27,7 +30,14 @@ LP_INLINE void ahead_two(const ahead *a, size_t at, int begins, vf *high, int ho
     if (how == AHEAD_NOTHING) {
         return;
     }
-    const recipe r = {.data = a->from, .scale = a->scale, .dtype = (how - 1) / 2, .scaled = (how - 1) % 2};
+    if (how == AHEAD_LOOK) {
+        const float *x = (const float *)(const void *)a->from + at;
+        const vf two = v_max(v_load(x), v_load(x + LP_LANES));
+        *high = begins ? two : v_max(*high, two);
+        return;
+    }
+    const recipe r = {
+        .data = a->from, .scale = a->scale, .dtype = (how - AHEAD_LOOK) / 2, .scaled = (how - AHEAD_LOOK) % 2};
     const vf x = prepare_vector(a->to, &r, at, 0);
     const vf two = v_max(x, prepare_vector(a->to, &r, at + LP_LANES, 0));
     *high = begins ? two : v_max(*high, two);
@@ -37,7 +47,7 @@ LP_INLINE void ahead_two(const ahead *a, size_t at, int begins, vf *high, int ho
 LP_INLINE void ahead_column(ahead *a, size_t at, vf high, int how)
 {
     if (how != AHEAD_NOTHING) {
-        v_store(a->to + LP_BLOCK_SIZE + at / LP_GROUP * LP_LANES + at % LP_GROUP, high);
+        v_store(a->lanes + at / LP_GROUP * LP_LANES + at % LP_GROUP, high);
         a->max = v_max(a->max, high);
     }
 }

@@ -183,7 +183,7 @@ LP_INLINE void group_fetch(origin from, origin near, const far_ahead *far, int c
 /* Fast path of one group, all of whose 256 elements exist, or, with `absent`, may be -inf: these add exactly 0. `peak` keeps the
  * largest sum of a lane, which no element of the group exceeds: most blocks show by it that they hold no new maximum, without a
  * maximum being taken. Where `lanes` is not NULL it takes each lane's largest element, and `peak` keeps the largest of these instead.
- * Of the next block, elements from `there` on are prepared besides. */
+ * `q` takes the sums of e^x (m - x), without a sign. Of the next block, elements from `there` on are prepared besides. */
 LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float *q, float *lanes, vf m, vf magic,
                           vf *peak, vu *bits, int entropy, int absent, ahead *next, size_t there, int how)
 {
@@ -212,8 +212,8 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
             vf e[2];
             vf d[2] = {x2[0], x2[1]};
             if (entropy && LP_LOOP_COLUMNS) {
-                d[0] = v_sub(d[0], m);
-                d[1] = v_sub(d[1], m);
+                d[0] = v_sub(m, d[0]);
+                d[1] = v_sub(m, d[1]);
                 LP_FINISH(d[0]);
                 LP_FINISH(d[1]);
             }
@@ -225,8 +225,8 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
             if (entropy && !LP_LOOP_COLUMNS) { /* few registers: the differences only now */
                 LP_FINISH(e[0]);
                 LP_FINISH(e[1]);
-                d[0] = v_sub(d[0], m);
-                d[1] = v_sub(d[1], m);
+                d[0] = v_sub(m, d[0]);
+                d[1] = v_sub(m, d[1]);
             }
             pair[p] = v_add(e[0], e[1]);
             LP_FINISH(pair[p]);
@@ -270,7 +270,7 @@ LP_INLINE void group_fast_last(const float *x, size_t n, float *s, float *q, vf 
             uint32_t exists = (i == sets - 1 ? last : UINT32_MAX) >> (c * LP_WIDTH % 32);
             vf a = v_keep_bits(v_load(x + i * LP_LANES + c * LP_WIDTH), exists, zero), t;
             e[i] = v_keep_bits(exp_narrow(a, &t), exists, zero);
-            d[i] = entropy ? v_sub(a, m) : zero;
+            d[i] = entropy ? v_sub(m, a) : zero;
             *bits = v_bits_or(*bits, t, t);
         }
         for (int p = 0; p < 4; p++) {
@@ -561,6 +561,15 @@ LP_INLINE float block_max(const block_groups *g)
     return block_maxima(g, NULL);
 }
 
+#ifndef LP_OWN_SUM_BLOCK
+/* v_sum_groups of a whole block, of floats without a sign; of others the result is no sum, and at least NARROW_MOST where one is
+ * infinite or NaN */
+LP_INLINE double v_sum_block(const float *groups)
+{
+    return v_sum_groups(groups, LP_GROUPS);
+}
+#endif
+
 /* a block's sums from those of its groups; 0 where the bits or the sum show that the fast path did not hold */
 LP_INLINE int groups_add_up(group_sums *sums, int groups, vu bits, float m, raw_sum *raw, int full, int entropy)
 {
@@ -570,8 +579,8 @@ LP_INLINE int groups_add_up(group_sums *sums, int groups, vu bits, float m, raw_
     int n = full ? LP_GROUPS : sums_pad(sums, groups);
     raw->m = m;
     raw->ref = narrow_reference;
-    raw->s = v_sum_groups(sums->s, n);
-    raw->q = entropy ? v_sum_groups(sums->q, n) : 0;
+    raw->s = full ? v_sum_block(sums->s) : v_sum_groups(sums->s, n);
+    raw->q = entropy ? 0 - (full ? v_sum_block(sums->q) : v_sum_groups(sums->q, n)) : 0;
     return narrow_holds(raw->s);
 }
 

@@ -84,7 +84,7 @@ typedef struct scan_state {
     bound max, limit, token;
     held_block held;
     candidates top;
-    ahead next; /* the block that is prepared while one is summed */
+    ahead next; /* the block that is looked at, or prepared, while one is summed */
     ahead_function *prepare;
     int is_prepared;
     float next_max;
@@ -254,10 +254,17 @@ LP_INLINE int ahead_form(const block_groups *g, origin from, float m, raw_sum *r
     return fast;
 }
 
+static __attribute__((noinline)) int ahead_look(const block_groups *g, origin from, float m, raw_sum *raw,
+                                                group_sums *sums, vf *peak, ahead *next)
+{
+    const origin plain = {from.at, 16 * sizeof(float)}; /* a constant now */
+    return ahead_form(g, plain, m, raw, sums, peak, next, AHEAD_LOOK);
+}
+
 static __attribute__((noinline)) int ahead_f32(const block_groups *g, origin from, float m, raw_sum *raw,
                                                group_sums *sums, vf *peak, ahead *next)
 {
-    return ahead_form(g, from, m, raw, sums, peak, next, AHEAD_FORM(DTYPE_F32, 1)); /* unscaled it is plain */
+    return ahead_form(g, from, m, raw, sums, peak, next, AHEAD_FORM(DTYPE_F32, 1));
 }
 
 static __attribute__((noinline)) int ahead_bf16(const block_groups *g, origin from, float m, raw_sum *raw,
@@ -285,7 +292,7 @@ static __attribute__((noinline)) int ahead_nothing(const block_groups *g, origin
 static ahead_function *ahead_of(const source *from)
 {
     static ahead_function *const of_dtype[] = {ahead_f32, ahead_bf16, ahead_f16};
-    return from->allowed != NULL || from->softcap != 0 ? NULL : of_dtype[from->dtype];
+    return from->allowed != NULL || from->softcap != 0 ? NULL : from->plain ? ahead_look : of_dtype[from->dtype];
 }
 
 /* When a block without an entropy is summed with its lanes' largest elements. These cost an operation a register, and registers: an
@@ -306,8 +313,11 @@ int block_exact(const block_groups *g, origin from, raw_sum *raw, group_sums *su
     return fast;
 }
 
+/* what is done of the next block meanwhile */
+enum { AHEAD_NEVER, AHEAD_LOOKS, AHEAD_PREPARES };
+
 LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t offset, size_t n, int32_t first,
-                          int full_size, int entropy, int exactness, int prepares)
+                          int full_size, int entropy, int exactness, int meanwhile)
 {
     block_groups g;
     group_sums sums;
@@ -320,11 +330,11 @@ LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t off
     block_cut(&g, b->x, n);
     if (fast) {
         const float m = b->lanes != NULL ? b->max : entropy ? block_maxima(&g, maxima) : __builtin_nanf("");
-        if (full_size && prepares && st->next.from != NULL) {
+        if (full_size && meanwhile != AHEAD_NEVER && st->next.from != NULL) {
             fast = st->prepare(&g, b->from, m, &raw, &sums, &peak, &st->next);
             st->is_prepared = 1;
             st->next_max = ahead_max(&st->next);
-        } else if (full_size && prepares) {
+        } else if (full_size && meanwhile == AHEAD_PREPARES) {
             fast = ahead_nothing(&g, b->from, m, &raw, &sums, &peak);
         } else if (exact) {
             fast = block_exact(&g, b->from, &raw, &sums, maxima, &peak);
@@ -353,28 +363,43 @@ static __attribute__((noinline)) void scan_last(scan *job, scan_state *st, const
                                                 int32_t first)
 {
     if (job->row->flags & ROW_ENTROPY) {
-        scan_block(job, st, b, offset, n, first, 0, 1, EXACT_NEVER, 0);
+        scan_block(job, st, b, offset, n, first, 0, 1, EXACT_NEVER, AHEAD_NEVER);
     } else {
-        scan_block(job, st, b, offset, n, first, 0, 0, EXACT_NEVER, 0);
+        scan_block(job, st, b, offset, n, first, 0, 0, EXACT_NEVER, AHEAD_NEVER);
     }
+}
+
+LP_INLINE const float *plain_at(const source *from, size_t offset)
+{
+    return (const float *)(const void *)from->data + offset;
 }
 
 /* the block of n elements at `offset`: where it lies, or prepared in the buffer */
 LP_INLINE const float *block_at(const source *from, size_t offset, size_t n, float *buffer)
 {
     if (from->plain) {
-        return (const float *)(const void *)from->data + offset;
+        return plain_at(from, offset);
     }
     source part = source_at(from, offset);
     prepare(buffer, &part, n);
     return buffer;
 }
 
+LP_INLINE placed block_plain(const source *from, size_t offset)
+{
+    const float *x = plain_at(from, offset);
+    const placed b = {x, {(const unsigned char *)x, 16 * sizeof *x}, NULL, 0};
+    return b;
+}
+
 LP_INLINE placed block_place(const source *from, size_t offset, size_t n, float *buffer)
 {
-    size_t width = from->plain ? sizeof(float) : source_width(from);
+    if (from->plain) {
+        return block_plain(from, offset);
+    }
+    const size_t width = source_width(from);
     placed b = {buffer, {from->data + offset * width, 16 * width}, NULL, 0};
-    if (!from->plain && n == LP_BLOCK_SIZE) {
+    if (n == LP_BLOCK_SIZE) {
         source part = source_at(from, offset);
         b.max = prepare_block(buffer, &part);
         b.lanes = buffer + LP_BLOCK_SIZE;
@@ -384,9 +409,15 @@ LP_INLINE placed block_place(const source *from, size_t offset, size_t n, float 
     return b;
 }
 
-/* a whole block that lies in the buffer already */
+/* a whole block that lies in the buffer already, or is plain and its lanes' largest elements do */
 LP_INLINE placed block_prepared(const scan_state *st, const source *from, size_t offset, const float *buffer)
 {
+    if (from->plain) {
+        placed b = block_plain(from, offset);
+        b.lanes = buffer;
+        b.max = st->next_max;
+        return b;
+    }
     const size_t width = source_width(from);
     const placed b = {buffer, {from->data + offset * width, 16 * width}, buffer + LP_BLOCK_SIZE, st->next_max};
     return b;
@@ -552,26 +583,27 @@ static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, con
     return SCANNED;
 }
 
-/* has the block at `offset` prepared while the one before it is summed, if there is a whole one */
+/* has the block at `offset` looked at, or prepared, while the one before it is summed, if there is a whole one */
 LP_INLINE void ahead_begin(scan_state *st, const source *from, size_t offset, size_t n, float *to)
 {
     const int there = st->prepare != NULL && offset + LP_BLOCK_SIZE <= n;
     st->is_prepared = 0;
     st->next.from = there ? from->data + offset * source_width(from) : NULL;
     st->next.to = to;
+    st->next.lanes = from->plain ? to : to + LP_BLOCK_SIZE;
     st->next.scaled = from->scale != 1;
     st->next.scale = v_set1(from->scale);
     st->next.max = v_set1(-__builtin_inff());
 }
 
-/* other: the second buffer of a scan that prepares blocks ahead; NULL for others */
+/* buffer: LP_PREPARED floats, LP_GROUPS * LP_LANES of which are enough where the row is plain; other: as many, for a scan that looks
+ * ahead or prepares blocks ahead; NULL for others */
 LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy, int exactness,
-                           int plain, float *other)
+                           int plain, float *buffer, float *other)
 {
-    _Alignas(64) float first_buffer[LP_PREPARED], *buffer = first_buffer;
     scan_state st;
-    const int prepares = other != NULL;
-    st.prepare = prepares ? ahead_of(from) : NULL;
+    const int meanwhile = other == NULL ? AHEAD_NEVER : plain ? AHEAD_LOOKS : AHEAD_PREPARES;
+    st.prepare = meanwhile != AHEAD_NEVER ? ahead_of(from) : NULL;
     st.is_prepared = 0;
     st.few = 0;
     st.max.level = st.limit.level = st.token.level = __builtin_nanf("");
@@ -590,30 +622,32 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
         const int whole = !plain && !entropy && (!masked || allows == ALLOWS_ALL);
         if (allows != SCANNED && !(whole && scan_as_half(job, &st, &unmasked, buffer, i, id))) {
             const source *part = allows == ALLOWS_ALL ? &unmasked : &all;
-            const int is_prepared = prepares && st.is_prepared;
+            const int is_prepared = meanwhile != AHEAD_NEVER && st.is_prepared;
             if (is_prepared) {
                 float *done = buffer;
                 buffer = other;
                 other = done;
             }
-            const placed b =
-                is_prepared ? block_prepared(&st, part, i, buffer) : block_place(part, i, LP_BLOCK_SIZE, buffer);
-            if (prepares) {
+            const placed b = is_prepared ? block_prepared(&st, part, i, buffer)
+                             : plain     ? block_plain(part, i)
+                                         : block_place(part, i, LP_BLOCK_SIZE, buffer);
+            if (meanwhile != AHEAD_NEVER) {
                 ahead_begin(&st, part, i + LP_BLOCK_SIZE, n, other);
             }
-            scan_block(job, &st, &b, i, LP_BLOCK_SIZE, id, 1, entropy, exactness, prepares);
+            scan_block(job, &st, &b, i, LP_BLOCK_SIZE, id, 1, entropy, exactness, meanwhile);
         }
     }
     if (i < n) {
         int32_t id = first + (int32_t)i;
         if (!masked || scan_allowed(job, &st, from, i, n - i, id) != SCANNED) {
-            const placed b = block_place(&all, i, n - i, buffer);
+            const placed b = plain ? block_plain(&all, i) : block_place(&all, i, n - i, buffer);
             scan_last(job, &st, &b, i, n - i, id);
         }
     }
     held_flush(job->row, &st.held);
     if (st.held.any) {
-        block_settle(job->row, &st.held, block_at(&all, st.held.offset, st.held.n, buffer));
+        block_settle(job->row, &st.held,
+                     plain ? plain_at(&all, st.held.offset) : block_at(&all, st.held.offset, st.held.n, buffer));
     }
     if (job->top != NULL) {
         candidates_end(&st.top);
@@ -623,28 +657,30 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
 /* functions of their own, so that a call has the stack of one */
 static __attribute__((noinline)) void scan_sums(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 0, EXACT_CROWDED, 1, NULL);
+    scan_blocks(job, from, n, first, 0, EXACT_CROWDED, 1, NULL, NULL);
 }
 
 static __attribute__((noinline)) void scan_sums_list(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 0, EXACT_ALWAYS, 1, NULL);
+    scan_blocks(job, from, n, first, 0, EXACT_ALWAYS, 1, NULL, NULL);
 }
 
 static __attribute__((noinline)) void scan_sums_entropy(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 1, EXACT_NEVER, 1, NULL);
+    _Alignas(64) float lanes[2][LP_LOOKS_AHEAD ? LP_GROUPS * LP_LANES : 1];
+    scan_blocks(job, from, n, first, 1, EXACT_NEVER, 1, lanes[0], LP_LOOKS_AHEAD ? lanes[1] : NULL);
 }
 
 static __attribute__((noinline)) void scan_prepared(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 0, EXACT_NEVER, 0, NULL);
+    _Alignas(64) float buffer[LP_PREPARED];
+    scan_blocks(job, from, n, first, 0, EXACT_NEVER, 0, buffer, NULL);
 }
 
 static __attribute__((noinline)) void scan_prepared_entropy(scan *job, const source *from, size_t n, int32_t first)
 {
-    _Alignas(64) float other[LP_LOOKS_AHEAD ? LP_PREPARED : 1];
-    scan_blocks(job, from, n, first, 1, EXACT_NEVER, 0, LP_LOOKS_AHEAD ? other : NULL);
+    _Alignas(64) float buffer[LP_PREPARED], other[LP_LOOKS_AHEAD ? LP_PREPARED : 1];
+    scan_blocks(job, from, n, first, 1, EXACT_NEVER, 0, buffer, LP_LOOKS_AHEAD ? other : NULL);
 }
 
 static void scan_row(scan *job, const source *from, size_t n, int32_t first)

@@ -99,7 +99,7 @@ LP_INLINE void group_lone_entropy(const float *x, const float *s, float *q, vf m
     LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
     {
         const vf a = v_load(x + c * LP_WIDTH), inside = v_where_ge(absent, a, zero, a);
-        v_store(q + c * LP_WIDTH, v_mul(v_load(s + c * LP_WIDTH), v_sub(inside, m)));
+        v_store(q + c * LP_WIDTH, v_mul(v_load(s + c * LP_WIDTH), v_sub(m, inside)));
     }
 }
 
