@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLD_ROWS = 64, SMALL_ROWS = 512, MOST_ROUNDS = 4001, SLICE_NS = 150000 };
+enum { COLD_ROWS = 64, SMALL_ROWS = 512, MOST_ROUNDS = 4001, SLICE_NS = 150000, DRAWS = 16 };
 
 /* A call over `rows` rows of `vocab` logits of one kind; every member that is not given is 0. */
 typedef struct job {
@@ -25,12 +25,14 @@ typedef struct job {
     float inv_temperature, softcap;
     float level; /* of the second model's logits, above the first one's */
     int cold;
+    int drawn; /* the tokens are drawn by the rows' own probabilities */
 } job;
 
 /* [rows][vocab] of the widest case of each kind that is asked for, and where the next cold matrix lies */
 typedef struct matrix {
     const void *data;
     size_t bytes, count, next;
+    int32_t *drawn; /* DRAWS times a token for each row, once it is asked for */
 } matrix;
 
 static struct {
@@ -83,7 +85,7 @@ static matrix *matrices(const job *j)
     if (j->cold)
         count = (cold_bytes(shared.arena << 20) + bytes - 1) / bytes;
     made[n].m = (matrix){narrowed(filled(count * j->rows, j->vocab, j->row), count * j->rows * j->vocab, j->dtype),
-                         bytes, count, 0};
+                         bytes, count, 0, NULL};
     made[n].vocab = j->vocab, made[n].rows = j->rows, made[n].dtype = j->dtype, made[n].row = j->row;
     made[n].cold = j->cold, made[n].matrices = j->matrices;
     return &made[n++].m;
@@ -114,6 +116,41 @@ static lp_logits input(const job *j, int other)
     return in;
 }
 
+static void draw_tokens(int32_t *token, size_t step, const float *x, size_t vocab, uint64_t *state)
+{
+    double u[DRAWS], all = 0, sum = 0;
+    for (size_t i = 0; i < vocab; i++)
+        all += exp((double)x[i]);
+    for (size_t d = 0; d < DRAWS; d++) {
+        u[d] = (double)(random_bits(state) >> 11) * 0x1p-53 * all;
+        token[d * step] = (int32_t)vocab - 1;
+    }
+    for (size_t i = 0; i < vocab; i++) {
+        const double before = sum;
+        sum += exp((double)x[i]);
+        for (size_t d = 0; d < DRAWS; d++)
+            if (before <= u[d] && u[d] < sum)
+                token[d * step] = (int32_t)i;
+    }
+}
+
+/* a token for each row that the next input has */
+static const int32_t *tokens(const job *j)
+{
+    static size_t turn;
+    if (!j->drawn)
+        return shared.token;
+    matrix *m = matrices(j);
+    const size_t rows = m->count * j->rows, at = m->next % m->count;
+    if (m->drawn == NULL) {
+        uint64_t state = 5;
+        m->drawn = bench_alloc(DRAWS * rows * sizeof *m->drawn);
+        for (size_t r = 0; r < rows; r++)
+            draw_tokens(m->drawn + r, rows, (const float *)m->data + r * j->vocab, j->vocab, &state);
+    }
+    return m->drawn + turn++ % DRAWS * rows + at * j->rows;
+}
+
 static void run_scan(const job *j)
 {
     lp_logits in = input(j, 0);
@@ -136,6 +173,7 @@ static void run_log_softmax(const job *j)
 /* logsumexp, entropy, chosen token's logprob and rank, top k */
 static void run_score(const job *j)
 {
+    const int32_t *token = tokens(j);
     lp_logits in = input(j, 0);
     lp_scores out = {.logsumexp = shared.a,
                      .entropy = shared.b,
@@ -143,7 +181,7 @@ static void run_score(const job *j)
                      .token_rank = shared.rank,
                      .top_logprob = shared.top_logprob,
                      .top_token = shared.top_token};
-    need_ok(lp_score(&in, shared.token, j->k, &out));
+    need_ok(lp_score(&in, token, j->k, &out));
 }
 
 /* logsumexp and top k */
@@ -269,9 +307,11 @@ static size_t comparisons(comparison *to, size_t v)
     const comparison all[] = {
         {lse, scan},
         {score, scan},
+        {{"score, a drawn token", run_score, v, .rows = 1, .k = 20, .drawn = 1}, scan},
         {{"log_softmax", run_log_softmax, v, .rows = 1}, scan},
         {cold_lse, cold_scan},
         {cold, cold_scan},
+        {{"cold score, drawn tokens", run_score, v, .rows = COLD_ROWS, .k = 20, .cold = 1, .drawn = 1}, cold_scan},
         {{"cold log_softmax", run_log_softmax, v, .rows = COLD_ROWS, .cold = 1}, cold_scan},
         {{"score, k = 1", run_score, v, .rows = 1, .k = 1}, score0},
         {{"score, k = 5", run_score, v, .rows = 1, .k = 5}, score0},

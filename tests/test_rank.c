@@ -24,6 +24,23 @@ static void check_token(place at, const lp_logits *in, const float *x, int32_t t
         .token_rank = &alone, .logsumexp = &logsumexp, .top_logprob = top_logprob, .top_token = top_token};
     expect_status(&at, lp_score(in, &token, 3, &strict), LP_OK);
     expect_int(&at, (size_t)token, alone, rank, "rank beside top-k");
+    /* and beside the entropy, for which the largest elements of a block's lanes are known */
+    float entropy;
+    const lp_scores with_entropy = {.token_rank = &alone, .token_rank_ties = &ties, .entropy = &entropy};
+    expect_status(&at, lp_score(in, &token, 0, &with_entropy), LP_OK);
+    expect_int(&at, (size_t)token, alone, rank, "rank beside the entropy");
+    expect_int(&at, (size_t)token, ties, not_below, "rank with ties beside the entropy");
+}
+
+/* the first of the largest of `of` random tokens: of those above it, a block has a few */
+static int32_t likely_token(const float *x, size_t n, size_t of, rng *r)
+{
+    size_t best = rng_below(r, (uint32_t)n);
+    for (size_t i = 1; i < of; i++) {
+        const size_t other = rng_below(r, (uint32_t)n);
+        best = x[other] > x[best] ? other : best;
+    }
+    return (int32_t)best;
 }
 
 static void check_row(const row_class *c, size_t n, size_t tokens)
@@ -43,6 +60,9 @@ static void check_row(const row_class *c, size_t n, size_t tokens)
     check_token(at, &m.in, x, (int32_t)n - 1);
     for (size_t i = 0; i < tokens; i++) {
         check_token(at, &m.in, x, (int32_t)rng_below(&r, (uint32_t)n));
+    }
+    for (size_t of = 8; of <= 2048; of *= 4) {
+        check_token(at, &m.in, x, likely_token(x, n, of, &r));
     }
     matrix_free(&m);
     free(x);

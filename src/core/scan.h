@@ -88,7 +88,8 @@ typedef struct scan_state {
     ahead_function *prepare;
     int is_prepared;
     float next_max;
-    int few; /* of a block's elements were above -inf, in the last one that had some */
+    int few;    /* of a block's elements were above -inf, in the last one that had some */
+    int common; /* blocks to be counted whole, for in the last one many lanes reached the token's logit */
 } scan_state;
 
 /* whether `peak`, which is of elements where they are known, and of sums of e^x otherwise, lets an element reach the level */
@@ -98,6 +99,25 @@ LP_INLINE int level_reached(bound *b, float level, vf peak, int known)
         bound_update(b, level);
     }
     return peak_reaches(peak, known ? level : b->e);
+}
+
+enum { RANK_LANES = 32, RANK_COMMON = 16 };
+
+/* Of a likely token, whose logit few lanes of a block reach, only these are counted, if the lanes' maxima are known. */
+LP_INLINE void scan_rank(scan *job, scan_state *st, const block_groups *g, const float *maxima, const presence *there)
+{
+    if (maxima != NULL && --st->common < 0) {
+        const elements e = {g, NULL, DTYPE_F32};
+        lane_words reach;
+        const lane_count n = lanes_reach(&reach, g->count, maxima, job->token_logit, 0);
+        if (n.lanes <= RANK_LANES) {
+            st->common = 0;
+            count_lanes(&e, &reach, n.lanes, job->token_logit, &job->above, &job->not_below);
+            return;
+        }
+        st->common = RANK_COMMON;
+    }
+    block_rank(job, g, there);
 }
 
 /* most blocks end here or in the first lines of the next function: nothing new in them */
@@ -121,7 +141,7 @@ LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const
         candidates_refresh(&st->top);
     }
     if (job->rank && level_reached(&st->token, job->token_logit, peak, known)) {
-        block_rank(job, g, there);
+        scan_rank(job, st, g, maxima, there);
     }
 }
 
@@ -140,7 +160,7 @@ LP_INLINE void scan_known(scan *job, scan_state *st, const block_groups *g, cons
         candidates_refresh(&st->top);
     }
     if (job->rank && raw->m >= job->token_logit) {
-        block_rank(job, g, there);
+        scan_rank(job, st, g, maxima, there);
     }
 }
 
@@ -606,6 +626,7 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     st.prepare = meanwhile != AHEAD_NEVER ? ahead_of(from) : NULL;
     st.is_prepared = 0;
     st.few = 0;
+    st.common = 0;
     st.max.level = st.limit.level = st.token.level = __builtin_nanf("");
     held_init(&st.held);
     candidates_init(&st.top, job->top);

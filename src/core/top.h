@@ -532,6 +532,24 @@ LP_INLINE vf lane_load(const elements *e, size_t lane, size_t set)
     return v_load_lane(e->g->at[lane / LP_LANES] + lane % LP_LANES + set * LP_LANES);
 }
 
+/* how many elements of n lanes are above the level, and not below it */
+LP_INLINE void count_lanes(const elements *e, const lane_words *w, size_t n, float level, uint64_t *above,
+                           uint64_t *not_below)
+{
+    const vf l = v_set1(level);
+    lane_walk walk = walk_begin(w);
+    for (size_t i = 0; i < n; i++) {
+        const size_t lane = walk_next(&walk, w);
+        LP_UNROLL for (size_t j = 0; j < LP_SETS; j += LP_WIDTH)
+        {
+            const vf x = lane_load(e, lane, j);
+            const uint32_t there = (int)LP_WIDTH > (int)LP_SETS ? (1U << LP_SETS) - 1 : UINT32_MAX;
+            *above += (uint64_t)__builtin_popcount(v_mask_gt(x, l) & there);
+            *not_below += (uint64_t)__builtin_popcount(v_mask_ge(x, l) & there);
+        }
+    }
+}
+
 #ifdef LP_OWN_COMPRESS
 /* the elements of n lanes that are above the bound */
 LP_INLINE void candidates_of_lanes(candidates *c, const elements *e, const lane_words *w, size_t n, float above,
