@@ -269,7 +269,8 @@ LP_INLINE int ahead_form(const block_groups *g, origin from, float m, raw_sum *r
                          ahead *next, int how)
 {
     ahead registers = *next;
-    const int fast = block_fast(g, from, m, raw, sums, NULL, peak, 1, 1, &registers, how);
+    const origin steps = {from.at, (how - AHEAD_LOOK) / 2 == DTYPE_F32 ? 64 : 32}; /* constants now */
+    const int fast = block_fast(g, steps, m, raw, sums, NULL, peak, 1, 1, &registers, how);
     *next = registers;
     return fast;
 }
@@ -277,8 +278,7 @@ LP_INLINE int ahead_form(const block_groups *g, origin from, float m, raw_sum *r
 static __attribute__((noinline)) int ahead_look(const block_groups *g, origin from, float m, raw_sum *raw,
                                                 group_sums *sums, vf *peak, ahead *next)
 {
-    const origin plain = {from.at, 16 * sizeof(float)}; /* a constant now */
-    return ahead_form(g, plain, m, raw, sums, peak, next, AHEAD_LOOK);
+    return ahead_form(g, from, m, raw, sums, peak, next, AHEAD_LOOK);
 }
 
 static __attribute__((noinline)) int ahead_f32(const block_groups *g, origin from, float m, raw_sum *raw,
