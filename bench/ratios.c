@@ -118,20 +118,17 @@ static lp_logits input(const job *j, int other)
 
 static void draw_tokens(int32_t *token, size_t step, const float *x, size_t vocab, uint64_t *state)
 {
-    double u[DRAWS], all = 0, sum = 0;
+    double *upto = bench_alloc(vocab * sizeof *upto), sum = 0;
     for (size_t i = 0; i < vocab; i++)
-        all += exp((double)x[i]);
+        upto[i] = sum += exp((double)x[i]);
     for (size_t d = 0; d < DRAWS; d++) {
-        u[d] = (double)(random_bits(state) >> 11) * 0x1p-53 * all;
-        token[d * step] = (int32_t)vocab - 1;
+        const double u = (double)(random_bits(state) >> 11) * 0x1p-53 * sum;
+        size_t i = 0;
+        while (i + 1 < vocab && upto[i] <= u)
+            i++;
+        token[d * step] = (int32_t)i;
     }
-    for (size_t i = 0; i < vocab; i++) {
-        const double before = sum;
-        sum += exp((double)x[i]);
-        for (size_t d = 0; d < DRAWS; d++)
-            if (before <= u[d] && u[d] < sum)
-                token[d * step] = (int32_t)i;
-    }
+    free(upto);
 }
 
 /* a token for each row that the next input has */

@@ -330,6 +330,24 @@ LP_INLINE void v_store_past_cache(float *p, vf x)
     _mm512_stream_ps(p, x);
 }
 
+/* n = 1, 2, 4 or 8 of them */
+LP_INLINE __m512d groups_sum(__m512d g[8], int n)
+{
+    LP_UNROLL for (int i = 0; i < 4; i++)
+    {
+        g[i] = 2 * i + 1 < n ? _mm512_add_pd(g[2 * i], g[2 * i + 1]) : g[2 * i];
+    }
+    g[0] = n > 2 ? _mm512_add_pd(g[0], g[1]) : g[0];
+    return n > 4 ? _mm512_add_pd(g[0], _mm512_add_pd(g[2], g[3])) : g[0];
+}
+
+/* lanes 0 and 4, 1 and 5 ... of eight, then those sums in the same way */
+LP_INLINE __m128d lanes_fold(__m512d a)
+{
+    const __m256d b = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
+    return _mm_add_pd(_mm256_castpd256_pd128(b), _mm256_extractf128_pd(b, 1));
+}
+
 /* eight lanes in double over n = 1, 2, 4 or 8 groups; the load converts, which saves the shuffle that a register source
  * would need */
 LP_INLINE __m512d sum_lanes(const float *groups, int n)
@@ -339,21 +357,14 @@ LP_INLINE __m512d sum_lanes(const float *groups, int n)
     {
         g[i] = i < n ? _mm512_cvtps_pd(_mm256_loadu_ps(groups + i * LP_LANES)) : _mm512_setzero_pd();
     }
-    LP_UNROLL for (int i = 0; i < 4; i++)
-    {
-        g[i] = 2 * i + 1 < n ? _mm512_add_pd(g[2 * i], g[2 * i + 1]) : g[2 * i];
-    }
-    g[0] = n > 2 ? _mm512_add_pd(g[0], g[1]) : g[0];
-    return n > 4 ? _mm512_add_pd(g[0], _mm512_add_pd(g[2], g[3])) : g[0];
+    return groups_sum(g, n);
 }
 
 LP_INLINE double v_sum_groups(const float *groups, int n)
 {
     __m512d a = _mm512_add_pd(sum_lanes(groups, n), sum_lanes(groups + 16, n));
     __m512d b = _mm512_add_pd(sum_lanes(groups + 8, n), sum_lanes(groups + 24, n));
-    a = _mm512_add_pd(a, b);
-    __m256d c = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
-    __m128d d = _mm_add_pd(_mm256_castpd256_pd128(c), _mm256_extractf128_pd(c, 1));
+    const __m128d d = lanes_fold(_mm512_add_pd(a, b));
     return _mm_cvtsd_f64(_mm_add_sd(d, _mm_unpackhi_pd(d, d)));
 }
 
@@ -371,29 +382,18 @@ LP_INLINE void sum_halves(const float *groups, __m512d sum[2])
         g[0][i] = _mm512_castsi512_pd(_mm512_mul_epu32(_mm512_castps_si512(x), up));
         g[1][i] = _mm512_castsi512_pd(_mm512_mul_epu32(_mm512_castps_si512(_mm512_movehdup_ps(x)), up));
     }
-    LP_UNROLL for (int h = 0; h < 2; h++)
-    {
-        LP_UNROLL for (int i = 0; i < 4; i++)
-        {
-            g[h][i] = _mm512_add_pd(g[h][2 * i], g[h][2 * i + 1]);
-        }
-        sum[h] = _mm512_add_pd(_mm512_add_pd(g[h][0], g[h][1]), _mm512_add_pd(g[h][2], g[h][3]));
-    }
+    sum[0] = groups_sum(g[0], 8);
+    sum[1] = groups_sum(g[1], 8);
 }
 
 LP_INLINE double v_sum_block(const float *groups)
 {
-    __m512d low[2], high[2];
-    __m128d part[2];
-    sum_halves(groups, low); /* of every second lane the even ones, and the odd ones */
+    __m512d low[2], high[2]; /* even lanes, odd lanes */
+    sum_halves(groups, low);
     sum_halves(groups + 16, high);
-    LP_UNROLL for (int h = 0; h < 2; h++)
-    {
-        const __m512d a = _mm512_add_pd(low[h], high[h]);
-        const __m256d b = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
-        part[h] = _mm_add_pd(_mm256_castpd256_pd128(b), _mm256_extractf128_pd(b, 1));
-    }
-    const __m128d c = _mm_add_pd(_mm_unpacklo_pd(part[0], part[1]), _mm_unpackhi_pd(part[0], part[1]));
+    const __m128d even = lanes_fold(_mm512_add_pd(low[0], high[0]));
+    const __m128d odd = lanes_fold(_mm512_add_pd(low[1], high[1]));
+    const __m128d c = _mm_add_pd(_mm_unpacklo_pd(even, odd), _mm_unpackhi_pd(even, odd));
     return 0x1p896 * _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
 }
 

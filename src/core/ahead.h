@@ -24,23 +24,23 @@ typedef struct ahead {
 enum { AHEAD_NOTHING, AHEAD_LOOK };
 #define AHEAD_FORM(dtype, scaled) (AHEAD_LOOK + 2 * (dtype) + (scaled))
 
-/* The registers of a column that two sets have from element `at` on; `high` takes the column's largest elements, `begins` with these. */
-LP_INLINE void ahead_two(const ahead *a, size_t at, int begins, vf *high, int how)
+LP_INLINE vf ahead_register(const ahead *a, size_t at, int how)
 {
-    if (how == AHEAD_NOTHING) {
-        return;
-    }
     if (how == AHEAD_LOOK) {
-        const float *x = (const float *)(const void *)a->from + at;
-        const vf two = v_max(v_load(x), v_load(x + LP_LANES));
-        *high = begins ? two : v_max(*high, two);
-        return;
+        return v_load((const float *)(const void *)a->from + at);
     }
     const recipe r = {
         .data = a->from, .scale = a->scale, .dtype = (how - AHEAD_LOOK) / 2, .scaled = (how - AHEAD_LOOK) % 2};
-    const vf x = prepare_vector(a->to, &r, at, 0);
-    const vf two = v_max(x, prepare_vector(a->to, &r, at + LP_LANES, 0));
-    *high = begins ? two : v_max(*high, two);
+    return prepare_vector(a->to, &r, at, 0);
+}
+
+/* The registers of a column that two sets have from element `at` on; `high` takes the column's largest elements, `begins` with these. */
+LP_INLINE void ahead_two(const ahead *a, size_t at, int begins, vf *high, int how)
+{
+    if (how != AHEAD_NOTHING) {
+        const vf x = ahead_register(a, at, how), two = v_max(x, ahead_register(a, at + LP_LANES, how));
+        *high = begins ? two : v_max(*high, two);
+    }
 }
 
 /* the end of a column, which began at element `at` */
