@@ -69,7 +69,7 @@ extern "C" {
  *     entropy      1039 logits, got 0x1.044444p-9, exact 0x1.044448a9eca7cp-9
  * docs/accuracy.md derives the bounds and shows what other libraries give for the same rows.
  *
- * Stack: at most 56 KiB a call (640 KiB where the library is compiled without optimisation).
+ * Stack: at most 57 KiB a call; a thread of 64 KiB has enough for any.
  * Time: one read of each row; see docs/performance.md.
  */
 typedef int32_t lp_status;

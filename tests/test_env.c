@@ -149,13 +149,10 @@ END_TEST
 #define __has_feature(name) 0
 #endif
 #if defined __SANITIZE_ADDRESS__ || __has_feature(address_sanitizer)
-#define LARGE_FRAMES 1 /* red zones */
-#elif !defined __OPTIMIZE__
-#define LARGE_FRAMES 1 /* every inlined copy of a function has a place of its own in the frame */
+enum { STACK_LIMIT = 128 * 1024 }; /* red zones */
 #else
-#define LARGE_FRAMES 0
+enum { STACK_LIMIT = 64 * 1024 };
 #endif
-enum { STACK_LIMIT = (LARGE_FRAMES ? 640 : 64) * 1024 };
 enum { STACK = 1024 * 1024, PAINT = 0x5c };
 static results on_small_stack[CLASSES][MAX_CALLS];
 

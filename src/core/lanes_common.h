@@ -15,7 +15,12 @@ enum { LP_LANES = 32, LP_SETS = 8, LP_GROUP = LP_LANES * LP_SETS, LP_GROUPS = 8,
 #ifndef LP_UNROLL /* defined as nothing where sanitizers' checks would be ten times as much to compile */
 #define LP_UNROLL _Pragma("GCC unroll 8")
 #endif
+/* Without optimisation each inlined copy would have a place of its own in its caller's frame: 640 KiB of stack. */
+#ifdef __OPTIMIZE__
 #define LP_INLINE static inline __attribute__((always_inline))
+#else
+#define LP_INLINE static inline
+#endif
 
 /* element `set` of the lane at p, which no alignment is promised of */
 LP_INLINE float lane_at(const float *p, size_t set)

@@ -128,30 +128,16 @@ LP_INLINE vf prepare_dtype(float *out, float *lanes, const unsigned char *data, 
     return prepare_sets(out, lanes, data, sets, from, bit, dtype, 0, 0, 0);
 }
 
-/* functions of their own: in one, where nothing is optimised, all their variables would lie on the stack at once */
-static __attribute__((noinline)) vf prepare_f32(float *out, float *lanes, const unsigned char *data, size_t sets,
-                                                const source *from, size_t bit)
-{
-    return prepare_dtype(out, lanes, data, sets, from, bit, DTYPE_F32);
-}
-
-static __attribute__((noinline)) vf prepare_bf16(float *out, float *lanes, const unsigned char *data, size_t sets,
-                                                 const source *from, size_t bit)
-{
-    return prepare_dtype(out, lanes, data, sets, from, bit, DTYPE_BF16);
-}
-
-static __attribute__((noinline)) vf prepare_f16(float *out, float *lanes, const unsigned char *data, size_t sets,
-                                                const source *from, size_t bit)
-{
-    return prepare_dtype(out, lanes, data, sets, from, bit, DTYPE_F16);
-}
-
 static vf prepare_any(float *out, float *lanes, const unsigned char *data, size_t sets, const source *from, size_t bit)
 {
-    return (from->dtype == DTYPE_F32    ? prepare_f32
-            : from->dtype == DTYPE_BF16 ? prepare_bf16
-                                        : prepare_f16)(out, lanes, data, sets, from, bit);
+    switch (from->dtype) {
+    case DTYPE_F32:
+        return prepare_dtype(out, lanes, data, sets, from, bit, DTYPE_F32);
+    case DTYPE_BF16:
+        return prepare_dtype(out, lanes, data, sets, from, bit, DTYPE_BF16);
+    default:
+        return prepare_dtype(out, lanes, data, sets, from, bit, DTYPE_F16);
+    }
 }
 
 /* The largest of a block's logits, which are prepared, and behind them the largest of each lane of its groups; of no use where

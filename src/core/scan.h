@@ -319,13 +319,8 @@ static ahead_function *ahead_of(const source *from)
  * ISA that has them to spare does so for every list, all after a block in which sums of lanes promised much that was not there. */
 enum { EXACT_NEVER, EXACT_CROWDED, EXACT_ALWAYS };
 
-/* block_fast of a whole block in that way, `peak` the largest of all; a function of its own where nothing is optimised */
-#ifdef __OPTIMIZE__
-LP_INLINE
-#else
-static __attribute__((noinline))
-#endif
-int block_exact(const block_groups *g, origin from, raw_sum *raw, group_sums *sums, float *lanes, vf *peak)
+/* block_fast of a whole block in that way, `peak` the largest of all */
+LP_INLINE int block_exact(const block_groups *g, origin from, raw_sum *raw, group_sums *sums, float *lanes, vf *peak)
 {
     vf high = v_set1(-__builtin_inff());
     const int fast = block_fast(g, from, __builtin_nanf(""), raw, sums, lanes, &high, 1, 0, NULL, AHEAD_NOTHING);
