@@ -11,15 +11,15 @@
 /* A set is 32 elements, one a lane; a group is 8 sets, summed in float by a tree; a block is 8 groups, summed in double. */
 enum { LP_LANES = 32, LP_SETS = 8, LP_GROUP = LP_LANES * LP_SETS, LP_GROUPS = 8, LP_BLOCK_SIZE = LP_GROUP * LP_GROUPS };
 
-/* the loops over columns must be flat for arrays of vectors to live in registers; scalar's 32 columns need not be */
-#ifndef LP_UNROLL /* defined as nothing where sanitizers' checks would be ten times as much to compile */
-#define LP_UNROLL _Pragma("GCC unroll 8")
-#endif
-/* Without optimisation each inlined copy would have a place of its own in its caller's frame: 640 KiB of stack. */
-#ifdef __OPTIMIZE__
-#define LP_INLINE static inline __attribute__((always_inline))
-#else
+/* The loops over columns must be flat for arrays of vectors to live in registers; scalar's 32 columns need not be. Sanitizers' checks
+ * would be ten times as much to compile; and where nothing is optimised each inlined copy would have a place of its own in its
+ * caller's frame, 640 KiB in all. */
+#if defined LP_SANITIZED || !defined __OPTIMIZE__
+#define LP_UNROLL
 #define LP_INLINE static inline
+#else
+#define LP_UNROLL _Pragma("GCC unroll 8")
+#define LP_INLINE static inline __attribute__((always_inline))
 #endif
 
 /* element `set` of the lane at p, which no alignment is promised of */
