@@ -19,9 +19,9 @@ typedef struct ahead {
     vf scale, max;
 } ahead;
 
-/* what is done, as a constant: nothing, or AHEAD_FORM of dtype and of whether there is a scale; f32 without one is plain, and only
- * looked at */
-enum { AHEAD_NOTHING, AHEAD_LOOK };
+/* what is done, as a constant: nothing; nothing, for what comes next is not there yet; or AHEAD_FORM of dtype and of whether there is a
+ * scale; f32 without one is plain, and only looked at */
+enum { AHEAD_NOTHING, AHEAD_LAST, AHEAD_LOOK };
 #define AHEAD_FORM(dtype, scaled) (AHEAD_LOOK + 2 * (dtype) + (scaled))
 
 LP_INLINE vf ahead_register(const ahead *a, size_t at, int how)
@@ -37,7 +37,7 @@ LP_INLINE vf ahead_register(const ahead *a, size_t at, int how)
 /* The registers of a column that two sets have from element `at` on; `high` takes the column's largest elements, `begins` with these. */
 LP_INLINE void ahead_two(const ahead *a, size_t at, int begins, vf *high, int how)
 {
-    if (how != AHEAD_NOTHING) {
+    if (how >= AHEAD_LOOK) {
         const vf x = ahead_register(a, at, how), two = v_max(x, ahead_register(a, at + LP_LANES, how));
         *high = begins ? two : v_max(*high, two);
     }
@@ -46,7 +46,7 @@ LP_INLINE void ahead_two(const ahead *a, size_t at, int begins, vf *high, int ho
 /* the end of a column, which began at element `at` */
 LP_INLINE void ahead_column(ahead *a, size_t at, vf high, int how)
 {
-    if (how != AHEAD_NOTHING) {
+    if (how >= AHEAD_LOOK) {
         v_store(a->lanes + at / LP_GROUP * LP_LANES + at % LP_GROUP, high);
         a->max = v_max(a->max, high);
     }

@@ -17,8 +17,8 @@
 #include "row.h"
 
 /* how far ahead of the element at work to prefetch: elements, into the first-level cache, past the block that is looked at twice;
- * and past the next one, where that is looked at meanwhile */
-enum { LP_PREFETCH = 3584, LP_PREFETCH_LOOK = 4608 };
+ * past the next one, where that is looked at meanwhile; and the next one, where that may come, and is looked at first then */
+enum { LP_PREFETCH = 3584, LP_PREFETCH_LOOK = 4608, LP_PREFETCH_LAST = LP_BLOCK_SIZE };
 
 /* Where the logits of a group come from, and in what steps of bytes 16 of them lie there. A block that was widened into a
  * buffer is followed by others of its source: between the exponentials of this one is the time to fetch them. */
@@ -189,7 +189,9 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
                           vf *peak, vu *bits, int entropy, int absent, ahead *next, size_t there, int how)
 {
     const vf none = v_set1(-__builtin_inff()), zero = v_set1(0);
-    const origin near = origin_ahead(from, how == AHEAD_LOOK ? LP_PREFETCH_LOOK : LP_PREFETCH);
+    const origin near = origin_ahead(from, how == AHEAD_LOOK   ? LP_PREFETCH_LOOK
+                                           : how == AHEAD_LAST ? LP_PREFETCH_LAST
+                                                               : LP_PREFETCH);
     const far_ahead far = far_of(from);
     LP_UNROLL_COLUMNS for (int c = 0; c < LP_COLUMNS; c++)
     {

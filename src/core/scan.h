@@ -355,7 +355,8 @@ LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t off
             fast = block_exact(&g, b->from, &raw, &sums, maxima, &peak);
             st->top.crowded--;
         } else {
-            fast = block_fast(&g, b->from, m, &raw, &sums, NULL, &peak, full_size, entropy, NULL, AHEAD_NOTHING);
+            fast = block_fast(&g, b->from, m, &raw, &sums, NULL, &peak, full_size, entropy, NULL,
+                              meanwhile == AHEAD_LOOKS ? AHEAD_LAST : AHEAD_NOTHING);
         }
     }
     if (fast) {
