@@ -425,17 +425,16 @@ LP_INLINE placed block_place(const source *from, size_t offset, size_t n, float 
     return b;
 }
 
-/* a whole block that lies in the buffer already, or is plain and its lanes' largest elements do */
-LP_INLINE placed block_prepared(const scan_state *st, const source *from, size_t offset, const float *buffer)
+/* a whole block of which what was to be done ahead is done */
+LP_INLINE placed block_prepared(const scan_state *st, const source *from, size_t offset)
 {
-    if (from->plain) {
-        placed b = block_plain(from, offset);
-        b.lanes = buffer;
-        b.max = st->next_max;
-        return b;
-    }
     const size_t width = source_width(from);
-    const placed b = {buffer, {from->data + offset * width, 16 * width}, buffer + LP_BLOCK_SIZE, st->next_max};
+    placed b = {st->next.to, {from->data + offset * width, 16 * width}, NULL, 0};
+    if (from->plain) {
+        b = block_plain(from, offset);
+    }
+    b.lanes = st->next.lanes;
+    b.max = st->next_max;
     return b;
 }
 
@@ -645,7 +644,7 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
                 buffer = other;
                 other = done;
             }
-            const placed b = is_prepared ? block_prepared(&st, part, i, buffer)
+            const placed b = is_prepared ? block_prepared(&st, part, i)
                              : plain     ? block_plain(part, i)
                                          : block_place(part, i, LP_BLOCK_SIZE, buffer);
             if (meanwhile != AHEAD_NEVER) {
