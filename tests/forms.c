@@ -11,6 +11,8 @@ const form forms[] = {
     {"bf16", LP_BF16, 0, 0, MASK_NONE, false},
     {"f16", LP_F16, 0, 0, MASK_NONE, false},
     {"f32-temperature", LP_F32, 0.7f, 0, MASK_NONE, false},
+    {"bf16-temperature", LP_BF16, 1.25f, 0, MASK_NONE, false},
+    {"f16-temperature", LP_F16, 0.7f, 0, MASK_NONE, false},
     {"f32-row-temperatures", LP_F32, 5, 0, MASK_NONE, true},
     {"f32-huge-temperature", LP_F32, 3e38f, 0, MASK_NONE, false},
     {"f32-tiny-temperature", LP_F32, 1e-40f, 0, MASK_NONE, false},

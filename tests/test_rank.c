@@ -109,6 +109,38 @@ START_TEST(minus_inf)
 }
 END_TEST
 
+/* Scaled logits are compared as they are, with a level that stands for the token's: products that are the same, that underflow and
+ * that overflow must fall on its right side. */
+START_TEST(scaled)
+{
+    static const float scales[] = {0.3F, 1.0F / 3, 3, 0.01F, 1000, 1e-30F, 0x1p-120F, 1e-44F, 0x1p100F, 3e38F, 1};
+    static const lp_dtype dtypes[] = {LP_F32, LP_BF16, LP_F16};
+    static const char *const rows[] = {"normal", "ties_coarse", "signed_zeros"};
+    enum { N = 2 * LP_BLOCK + 300, TOKENS = 24 };
+    float x[N];
+    for (size_t c = 0; c < COUNT(rows); c++) {
+        for (size_t s = 0; s < COUNT(scales); s++) {
+            for (size_t d = 0; d < COUNT(dtypes); d++) {
+                rng r = rng_for(rows[c], s, d);
+                const form f = {"scaled", dtypes[d], scales[s], 0, MASK_NONE, false};
+                row_class_named(rows[c])->fill(x, N, &r);
+                matrix m = matrix_new(&f, x, 1, N, (layout){.offset = 4 * d, .side = AT_END}, 0);
+                plain_row(&m.in, 0, x);
+                bool finite = true;
+                for (size_t i = 0; i < N; i++) {
+                    finite = finite && x[i] < INFINITY;
+                }
+                const place at = {"lp_score, scaled", rows[c], s, d};
+                for (size_t i = 0; finite && i < TOKENS; i++) {
+                    check_token(at, &m.in, x, (int32_t)rng_below(&r, N));
+                }
+                matrix_free(&m);
+            }
+        }
+    }
+}
+END_TEST
+
 /* Ranks belong to the first token of each row; no token has rank 0. */
 START_TEST(batch_of_tokens)
 {
@@ -136,6 +168,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, all_classes);
     tcase_add_test(tcase, vocabularies);
     tcase_add_test(tcase, minus_inf);
+    tcase_add_test(tcase, scaled);
     tcase_add_test(tcase, batch_of_tokens);
 }
 

@@ -9,31 +9,30 @@ static origin plain_origin(const float *x)
     return (origin){(const unsigned char *)x, 64};
 }
 
-uint32_t loop_logsumexp(const float *x, size_t groups, float *sums)
+/* groups of sums that are not settled */
+static uint32_t loop_sums(const float *x, size_t groups, float *sums, int what)
 {
-    vf peak = v_set1(0), magic = v_set1(EXP_MAGIC);
-    LP_FINISH(magic);
-    vu bits = v_bits_zero();
-    for (size_t g = 0; g < groups; g++) {
-        const float *at = x + g * LP_GROUP;
-        group_fast(at, DTYPE_F32, plain_origin(at), sums + g % LP_GROUPS * LP_LANES, NULL, NULL, peak, magic, &peak,
-                   &bits, 0, 0, NULL, 0, AHEAD_NOTHING);
-    }
-    return v_mask_ge(peak, v_set1(1)) + (uint32_t)v_bits_test(bits, NARROW_OUTSIDE);
-}
-
-uint32_t loop_entropy(const float *x, size_t groups, float *sums, float max)
-{
-    vf peak = v_set1(0), m = v_set1(max), magic = v_set1(EXP_MAGIC);
+    enum { APART = LP_GROUPS * LP_LANES };
+    vf peak = peak_none(what), magic = v_set1(EXP_MAGIC);
     LP_FINISH(magic);
     vu bits = v_bits_zero();
     for (size_t g = 0; g < groups; g++) {
         const float *at = x + g * LP_GROUP;
         float *s = sums + g % LP_GROUPS * LP_LANES;
-        group_fast(at, DTYPE_F32, plain_origin(at), s, s + LP_GROUPS * LP_LANES, NULL, m, magic, &peak, &bits, 1, 0,
-                   NULL, 0, AHEAD_NOTHING);
+        const lane_sums to = {s, s + APART, s + 2 * APART};
+        group_fast(at, reading_f32(), plain_origin(at), to, magic, &peak, &bits, what, 0);
     }
-    return (uint32_t)v_bits_test(bits, NARROW_OUTSIDE);
+    return v_mask_ge(peak, v_set1(1)) + (uint32_t)v_bits_test(bits, NARROW_OUTSIDE);
+}
+
+uint32_t loop_logsumexp(const float *x, size_t groups, float *sums)
+{
+    return loop_sums(x, groups, sums, SUMS_ALONE);
+}
+
+uint32_t loop_entropy(const float *x, size_t groups, float *sums)
+{
+    return loop_sums(x, groups, sums, SUMS_ENTROPY);
 }
 
 void loop_dense(float *out, const float *x, size_t n, float max, float log_norm)

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* groups of 256 elements; sums has room for 512 */
+/* groups of 256 elements; sums has room for 768 */
 uint32_t loop_logsumexp(const float *x, size_t groups, float *sums);
-uint32_t loop_entropy(const float *x, size_t groups, float *sums, float max);
+uint32_t loop_entropy(const float *x, size_t groups, float *sums);
 void loop_dense(float *out, const float *x, size_t n, float max, float log_norm);
 /* of one block, 2048 elements */
 float loop_max(const float *x);

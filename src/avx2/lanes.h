@@ -73,7 +73,9 @@ LP_INLINE vf v_exp_table(vf t)
 }
 /* the additions of a pair when it is done: both compilers would keep them, and their spilled terms, for later */
 #define LP_FINISH(v) __asm__ volatile("" : "+x"(v))
-#ifndef __clang__ /* it does so where that is better */
+#ifdef __clang__
+#define LP_FOUND(v) /* it has a better order */
+#else               /* clang does so where that is better */
 #define LP_LOADED(v) __asm__("" : "+x"(v))
 #endif
 
@@ -178,7 +180,7 @@ LP_INLINE vf v_load_f16(const uint16_t *p)
 {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
-#define LP_HALVES 16 /* core/half.h */
+#define LP_HALVES 16 /* core/direct.h */
 LP_INLINE vf v_load_lane_halves(const uint16_t *p, int bf16)
 {
     return lane_of_halves(p, bf16);

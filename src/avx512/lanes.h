@@ -6,7 +6,7 @@
 #include "sleef.h"
 
 enum { LP_WIDTH = 16 };
-#define LP_LOOKS_AHEAD 1 /* core/ahead.h */
+#define LP_MANY_REGISTERS 1 /* core/scan.h */
 typedef __m512 vf;
 typedef __m512i vu;
 
@@ -282,7 +282,7 @@ LP_INLINE vf v_load_f16(const uint16_t *p)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
 }
-#define LP_HALVES 32 /* core/half.h */
+#define LP_HALVES 32 /* core/direct.h */
 LP_INLINE vf v_load_lane_halves(const uint16_t *p, int bf16)
 {
     return _mm512_zextps256_ps512(lane_of_halves(p, bf16));
@@ -371,14 +371,18 @@ LP_INLINE double v_sum_groups(const float *groups, int n)
 /* That of a whole block, without conversions: these take the additions' pipes on Zen 4, products of integers do not. A float's bits
  * times 2^29 are those of a double that is 2^896 times smaller. */
 #define LP_OWN_SUM_BLOCK
-LP_INLINE void sum_halves(const float *groups, __m512d sum[2])
+/* even and odd ones of sixteen lanes; where `s` is given, settled as lanes_settle does it */
+LP_INLINE void sum_halves(const float *groups, const float *s, const float *high, float top, __m512d sum[2])
 {
     __m512d g[2][8];
     __m512i up = _mm512_set1_epi64(INT64_C(1) << 29);
     __asm__("" : "+v"(up)); /* or clang makes shifts of it */
     LP_UNROLL for (int i = 0; i < 8; i++)
     {
-        const __m512 x = _mm512_loadu_ps(groups + i * LP_LANES);
+        __m512 x = v_load(groups + i * LP_LANES);
+        if (s != NULL) {
+            x = v_fma(v_load(s + i * LP_LANES), v_sub(v_set1(top), v_load(high + i * LP_LANES)), x);
+        }
         g[0][i] = _mm512_castsi512_pd(_mm512_mul_epu32(_mm512_castps_si512(x), up));
         g[1][i] = _mm512_castsi512_pd(_mm512_mul_epu32(_mm512_castps_si512(_mm512_movehdup_ps(x)), up));
     }
@@ -386,15 +390,28 @@ LP_INLINE void sum_halves(const float *groups, __m512d sum[2])
     sum[1] = groups_sum(g[1], 8);
 }
 
-LP_INLINE double v_sum_block(const float *groups)
+LP_INLINE double fold_halves(const __m512d low[2], const __m512d high[2])
 {
-    __m512d low[2], high[2]; /* even lanes, odd lanes */
-    sum_halves(groups, low);
-    sum_halves(groups + 16, high);
     const __m128d even = lanes_fold(_mm512_add_pd(low[0], high[0]));
     const __m128d odd = lanes_fold(_mm512_add_pd(low[1], high[1]));
     const __m128d c = _mm_add_pd(_mm_unpacklo_pd(even, odd), _mm_unpackhi_pd(even, odd));
     return 0x1p896 * _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
+}
+
+LP_INLINE double v_sum_block(const float *groups)
+{
+    __m512d low[2], high[2];
+    sum_halves(groups, NULL, NULL, 0, low);
+    sum_halves(groups + 16, NULL, NULL, 0, high);
+    return fold_halves(low, high);
+}
+
+LP_INLINE double v_sum_settled(const float *q, const float *s, const float *tops, float top)
+{
+    __m512d low[2], high[2];
+    sum_halves(q, s, tops, top, low);
+    sum_halves(q + 16, s + 16, tops + 16, top, high);
+    return fold_halves(low, high);
 }
 
 SLEEF_VECTOR __m512d Sleef_cinz_expd8_u10avx512fnofma(__m512d x);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The sums of one block: sum of e^x and, for the entropy, of e^x (x - m), m the block's maximum.
+/* The sums of one block: sum of e^x and, for the entropy, of e^x (m - x), m the block's maximum.
  *
  * A block whose elements all lie between EXP_LOWEST and EXP_HIGHEST (or are -inf: absent) needs no reference: e^x is a
  * float. That is every block of ordinary logits. The fast path assumes it and collects the bits of the exponent sums t,
@@ -9,16 +9,19 @@
  *   group    8 sets, a tree of float additions    3 roundings
  *   block    8 groups, 32 lanes, in double        nothing
  *   ln 2            a float in the reduction      1.6e-8
- * so a block's sum is within 9e-8 + 1.6e-8 + 3 * 2^-24 = 2.8e-7 of the exact one, relative; all terms have one sign. */
+ * so a block's sum is within 9e-8 + 1.6e-8 + 3 * 2^-24 = 2.8e-7 of the exact one, relative; all terms have one sign.
+ *
+ * The maximum is not known before all elements have been seen, and a lane's own is: with c the largest of a lane's eight elements in a
+ * group, the lane's sum of e^x (m - x) is that of e^x (c - x), and (m - c) times that of e^x. No term has a sign, so nothing cancels:
+ * as near to p = 1 as may be, the sum is as right, relative, as that of e^x, within 3 * 2^-24 more. */
 #ifndef LP_CORE_BLOCK_H
 #define LP_CORE_BLOCK_H
-#include "core/ahead.h"
+#include "core/prepare.h"
 #include "dispatch.h"
 #include "row.h"
 
-/* how far ahead of the element at work to prefetch: elements, into the first-level cache, past the block that is looked at twice;
- * past the next one, where that is looked at meanwhile; and the next one, where that may come, and is looked at first then */
-enum { LP_PREFETCH = 3584, LP_PREFETCH_LOOK = 4608, LP_PREFETCH_LAST = LP_BLOCK_SIZE };
+/* how far ahead of the element at work to prefetch: elements, into the first-level cache */
+enum { LP_PREFETCH = 1536 };
 
 /* Where the logits of a group come from, and in what steps of bytes 16 of them lie there. A block that was widened into a
  * buffer is followed by others of its source: between the exponentials of this one is the time to fetch them. */
@@ -112,7 +115,8 @@ LP_INLINE origin origin_none(const float *x)
 
 typedef struct group_sums {
     _Alignas(64) float s[LP_GROUPS * LP_LANES];
-    float q[LP_GROUPS * LP_LANES];
+    float q[LP_GROUPS * LP_LANES];    /* of e^x (c - x) */
+    float high[LP_GROUPS * LP_LANES]; /* c, the lane's largest element, or what stands for it where the lane is empty */
 } group_sums;
 
 /* the number of groups rounded up to a power of two, those that were not there with sums of 0 */
@@ -130,14 +134,26 @@ static int sums_pad(group_sums *sums, int groups)
     return n;
 }
 
+/* each lane's q, relative to the block's maximum instead of its own, both less the shift */
+LP_INLINE void lanes_settle(float *q, const float *s, const float *high, int groups, float top)
+{
+    const vf t = v_set1(top);
+    for (int i = 0; i < groups * LP_LANES; i += LP_WIDTH) {
+        v_store(q + i, v_fma(v_load(s + i), v_sub(t, v_load(high + i)), v_load(q + i)));
+    }
+}
+
 /* An ISA with so many columns that a flat loop over them makes compilers spill says that it stays a loop; LP_FINISH asks for
- * a value now, so that no more is at work than the registers hold. */
+ * a value now, so that no more is at work than the registers hold, LP_FOUND for the largest of a lane. */
 #ifndef LP_LOOP_COLUMNS
 #define LP_LOOP_COLUMNS 0
 #define LP_UNROLL_COLUMNS LP_UNROLL
 #endif
 #ifndef LP_FINISH
 #define LP_FINISH(v)
+#endif
+#ifndef LP_FOUND
+#define LP_FOUND(v) LP_FINISH(v)
 #endif
 
 /* asks for what was loaded to stay in a register, where a compiler would load it again for each use */
@@ -181,42 +197,86 @@ LP_INLINE void group_fetch(origin from, origin near, const far_ahead *far, int c
     }
 }
 
+LP_INLINE vf largest_of_eight(const vf x[LP_SETS])
+{
+    return v_max(v_max(v_max(x[0], x[1]), v_max(x[2], x[3])), v_max(v_max(x[4], x[5]), v_max(x[6], x[7])));
+}
+
+/* the elements of one column of a group, which begins at element `at` */
+LP_INLINE void lane_elements(vf x[LP_SETS], const void *group, size_t at, reading r)
+{
+    LP_UNROLL for (int i = 0; i < LP_SETS; i++)
+    {
+        x[i] = load_logits(group, at + (size_t)i * LP_LANES, r);
+    }
+}
+
+/* the largest of each lane's eight */
+LP_INLINE vf lane_max(const float *group, size_t at)
+{
+    vf x[LP_SETS];
+    lane_elements(x, group, at, reading_f32());
+    return largest_of_eight(x);
+}
+
+/* where the sums of group i go */
+typedef struct lane_sums {
+    float *s, *q, *high;
+} lane_sums;
+
+LP_INLINE lane_sums sums_of_group(group_sums *sums, int i)
+{
+    const lane_sums l = {sums->s + i * LP_LANES, sums->q + i * LP_LANES, sums->high + i * LP_LANES};
+    return l;
+}
+
+/* what a group's sums are made with: e^x alone; and each lane's largest element; and the entropy's, for which that is needed */
+enum { SUMS_ALONE, SUMS_HIGH, SUMS_ENTROPY };
+
 /* Fast path of one group, all of whose 256 elements exist, or, with `absent`, may be -inf: these add exactly 0. `peak` keeps the
  * largest sum of a lane, which no element of the group exceeds: most blocks show by it that they hold no new maximum, without a
- * maximum being taken. Where `lanes` is not NULL it takes each lane's largest element, and `peak` keeps the largest of these instead.
- * `q` takes the sums of e^x (m - x), without a sign. Of the next block, elements from `there` on are prepared besides. */
-LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float *q, float *lanes, vf m, vf magic,
-                          vf *peak, vu *bits, int entropy, int absent, ahead *next, size_t there, int how)
+ * maximum being taken. Where the lanes' largest elements are found, `peak` keeps the largest of these instead. */
+LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, vf magic, vf *peak, vu *bits, int what,
+                          int absent)
 {
+    const int entropy = what == SUMS_ENTROPY;
     const vf none = v_set1(-__builtin_inff()), zero = v_set1(0);
-    const origin near = origin_ahead(from, how == AHEAD_LOOK   ? LP_PREFETCH_LOOK
-                                           : how == AHEAD_LAST ? LP_PREFETCH_LAST
-                                                               : LP_PREFETCH);
+    const origin near = origin_ahead(from, LP_PREFETCH);
     const far_ahead far = far_of(from);
     LP_UNROLL_COLUMNS for (int c = 0; c < LP_COLUMNS; c++)
     {
-        vf pair[4], pair_q[4], high = none, high_ahead = none;
+        vf pair[4], pair_q[4], high = none, eight[LP_SETS];
+        if (entropy) {
+            lane_elements(eight, x, (size_t)(c * LP_WIDTH), r);
+            high = largest_of_eight(eight);
+            if (absent) { /* of a lane that is empty, some number: times 0 */
+                high = v_max(high, v_set1(EXP_LOWEST));
+            }
+            LP_FOUND(high);
+        }
         LP_UNROLL for (int p = 0; p < 4; p++)
         {
             const size_t at = (size_t)(2 * p * LP_LANES + c * LP_WIDTH);
-            vf x1[2] = {load_as_float(x, at, dtype), load_as_float(x, at + LP_LANES, dtype)};
+            /* again, where that is a load and no more: registers are few */
+            const int kept = entropy && (r.dtype != DTYPE_F32 || r.scaled);
+            vf x1[2] = {kept ? eight[2 * p] : load_logits(x, at, r),
+                        kept ? eight[2 * p + 1] : load_logits(x, at + LP_LANES, r)};
             if (!entropy) {
                 LP_LOADED(x1[0]);
                 LP_LOADED(x1[1]);
             }
-            if (lanes != NULL) {
+            if (what == SUMS_HIGH) {
                 const vf two = v_max(x1[0], x1[1]);
                 high = p == 0 ? two : v_max(high, two);
             }
-            ahead_two(next, there + at, p == 0, &high_ahead, how);
             /* e^0 instead, which is taken back: NaN, which no comparison holds for, stays and shows in the bits */
             const vf x2[2] = {absent ? v_where_ge(none, x1[0], zero, x1[0]) : x1[0],
                               absent ? v_where_ge(none, x1[1], zero, x1[1]) : x1[1]};
             vf e[2];
             vf d[2] = {x2[0], x2[1]};
             if (entropy && LP_LOOP_COLUMNS) {
-                d[0] = v_sub(m, d[0]);
-                d[1] = v_sub(m, d[1]);
+                d[0] = v_sub(high, d[0]);
+                d[1] = v_sub(high, d[1]);
                 LP_FINISH(d[0]);
                 LP_FINISH(d[1]);
             }
@@ -228,8 +288,8 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
             if (entropy && !LP_LOOP_COLUMNS) { /* few registers: the differences only now */
                 LP_FINISH(e[0]);
                 LP_FINISH(e[1]);
-                d[0] = v_sub(m, d[0]);
-                d[1] = v_sub(m, d[1]);
+                d[0] = v_sub(high, d[0]);
+                d[1] = v_sub(high, d[1]);
             }
             pair[p] = v_add(e[0], e[1]);
             LP_FINISH(pair[p]);
@@ -244,28 +304,28 @@ LP_INLINE void group_fast(const void *x, int dtype, origin from, float *s, float
             /* last: between the loads and the exponentials, gcc spills more with few registers */
             group_fetch(from, near, &far, c, p);
         }
-        ahead_column(next, there + (size_t)(c * LP_WIDTH), high_ahead, how);
         vf sum = pairs_sum(pair);
-        v_store(s + c * LP_WIDTH, sum);
-        if (lanes != NULL) {
-            v_store(lanes + c * LP_WIDTH, high);
+        v_store(to.s + c * LP_WIDTH, sum);
+        if (what != SUMS_ALONE) {
+            v_store(to.high + c * LP_WIDTH, high);
         }
         if (entropy) {
-            v_store(q + c * LP_WIDTH, pairs_sum(pair_q));
-        } else {
-            *peak = v_max(*peak, lanes != NULL ? high : sum);
+            v_store(to.q + c * LP_WIDTH, pairs_sum(pair_q));
         }
+        *peak = v_max(*peak, what == SUMS_ALONE ? sum : high);
     }
 }
 
 /* fast path of a row's last group, of which only n < 256 elements exist; what is missing adds exactly 0 */
-LP_INLINE void group_fast_last(const float *x, size_t n, float *s, float *q, vf m, vf *peak, vu *bits, int entropy)
+LP_INLINE void group_fast_last(const float *x, size_t n, lane_sums to, vf *peak, vu *bits, int entropy)
 {
-    const vf zero = v_set1(0);
+    const vf zero = v_set1(0), lowest = v_set1(EXP_LOWEST);
     int sets = (int)((n + LP_LANES - 1) / LP_LANES);
     uint32_t last = UINT32_MAX >> (32 * sets - (int)n);
     for (int c = 0; c < LP_COLUMNS; c++) {
         vf e[LP_SETS], d[LP_SETS], pair[4], pair_q[4];
+        /* what is missing is -inf in its padding; some number for the largest of none */
+        const vf high = entropy ? v_max(lane_max(x, (size_t)(c * LP_WIDTH)), lowest) : zero;
         for (int i = 0; i < LP_SETS; i++) {
             e[i] = d[i] = zero;
         }
@@ -273,7 +333,7 @@ LP_INLINE void group_fast_last(const float *x, size_t n, float *s, float *q, vf 
             uint32_t exists = (i == sets - 1 ? last : UINT32_MAX) >> (c * LP_WIDTH % 32);
             vf a = v_keep_bits(v_load(x + i * LP_LANES + c * LP_WIDTH), exists, zero), t;
             e[i] = v_keep_bits(exp_narrow(a, &t), exists, zero);
-            d[i] = entropy ? v_sub(m, a) : zero;
+            d[i] = entropy ? v_sub(high, a) : zero;
             *bits = v_bits_or(*bits, t, t);
         }
         for (int p = 0; p < 4; p++) {
@@ -281,25 +341,30 @@ LP_INLINE void group_fast_last(const float *x, size_t n, float *s, float *q, vf 
             pair_q[p] = v_fma(e[2 * p + 1], d[2 * p + 1], v_mul(e[2 * p], d[2 * p]));
         }
         vf sum = v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3]));
-        v_store(s + c * LP_WIDTH, sum);
-        *peak = v_max(*peak, sum);
+        v_store(to.s + c * LP_WIDTH, sum);
+        *peak = v_max(*peak, entropy ? high : sum);
         if (entropy) {
-            v_store(q + c * LP_WIDTH, v_add(v_add(pair_q[0], pair_q[1]), v_add(pair_q[2], pair_q[3])));
+            v_store(to.q + c * LP_WIDTH, v_add(v_add(pair_q[0], pair_q[1]), v_add(pair_q[2], pair_q[3])));
+            v_store(to.high + c * LP_WIDTH, high);
         }
     }
 }
 
 /* Careful path of one group: elements that are -inf or below the reference's window count as exactly 0; `all` says that there are
  * none. */
-LP_INLINE void group_careful(const float *x, float *s, float *q, float m, const reference *ref, int all, int entropy)
+LP_INLINE void group_careful(const float *x, lane_sums to, const reference *ref, int all, int entropy)
 {
     const vf shift = v_set1(ref->shift), lowest = v_set1(ref->lowest), magic = v_set1(ref->magic);
     /* what is dropped is computed as e^0: e^lowest could be subnormal, which takes the CPU a hundred cycles */
-    const vf top = v_set1(m - ref->shift), zero = v_set1(0);
+    const vf zero = v_set1(0);
     /* not flat: the registers would not do */
     _Pragma("GCC unroll 1") for (int c = 0; c < LP_COLUMNS; c++)
     {
-        vf pair[4], pair_q[4];
+        vf pair[4], pair_q[4], high = zero;
+        if (entropy) { /* subtraction keeps the order, so the largest after it is the largest's difference */
+            high = v_sub(lane_max(x, (size_t)(c * LP_WIDTH)), shift);
+            high = all ? high : v_max(high, lowest);
+        }
         LP_UNROLL for (int p = 0; p < 4; p++)
         {
             vf e[2], d[2], t;
@@ -309,52 +374,53 @@ LP_INLINE void group_careful(const float *x, float *s, float *q, float m, const 
                 const vf inside = all ? a : v_where_ge(a, lowest, a, zero);
                 e[i] = exp_terms(inside, magic, &t);
                 e[i] = all ? e[i] : v_where_ge(a, lowest, e[i], zero);
-                d[i] = v_sub(inside, top);
+                d[i] = v_sub(high, inside);
             }
             pair[p] = v_add(e[0], e[1]);
             pair_q[p] = v_fma(e[1], d[1], v_mul(e[0], d[0]));
         }
-        v_store(s + c * LP_WIDTH, v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3])));
+        v_store(to.s + c * LP_WIDTH, v_add(v_add(pair[0], pair[1]), v_add(pair[2], pair[3])));
         if (entropy) {
-            v_store(q + c * LP_WIDTH, v_add(v_add(pair_q[0], pair_q[1]), v_add(pair_q[2], pair_q[3])));
+            v_store(to.q + c * LP_WIDTH, v_add(v_add(pair_q[0], pair_q[1]), v_add(pair_q[2], pair_q[3])));
+            v_store(to.high + c * LP_WIDTH, high);
         }
     }
 }
 
 /* the same of a block's groups */
-LP_INLINE void groups_careful(group_sums *sums, const float *const group[], int groups, float m, const reference *ref,
-                              int all, int entropy)
+LP_INLINE void groups_careful(group_sums *sums, const float *const group[], int groups, const reference *ref, int all,
+                              int entropy)
 {
     for (int g = 0; g < groups; g++) {
-        group_careful(group[g], sums->s + g * LP_LANES, sums->q + g * LP_LANES, m, ref, all, entropy);
+        group_careful(group[g], sums_of_group(sums, g), ref, all, entropy);
     }
 }
 
 /* functions of their own, for their constants and their stack */
-typedef void careful_function(group_sums *sums, const float *const group[], int groups, float m, const reference *ref);
+typedef void careful_function(group_sums *sums, const float *const group[], int groups, const reference *ref);
 
-static __attribute__((noinline)) void careful_some(group_sums *sums, const float *const group[], int groups, float m,
+static __attribute__((noinline)) void careful_some(group_sums *sums, const float *const group[], int groups,
                                                    const reference *ref)
 {
-    groups_careful(sums, group, groups, m, ref, 0, 0);
+    groups_careful(sums, group, groups, ref, 0, 0);
 }
 
-static __attribute__((noinline)) void careful_all(group_sums *sums, const float *const group[], int groups, float m,
+static __attribute__((noinline)) void careful_all(group_sums *sums, const float *const group[], int groups,
                                                   const reference *ref)
 {
-    groups_careful(sums, group, groups, m, ref, 1, 0);
+    groups_careful(sums, group, groups, ref, 1, 0);
 }
 
 static __attribute__((noinline)) void careful_some_entropy(group_sums *sums, const float *const group[], int groups,
-                                                           float m, const reference *ref)
+                                                           const reference *ref)
 {
-    groups_careful(sums, group, groups, m, ref, 0, 1);
+    groups_careful(sums, group, groups, ref, 0, 1);
 }
 
 static __attribute__((noinline)) void careful_all_entropy(group_sums *sums, const float *const group[], int groups,
-                                                          float m, const reference *ref)
+                                                          const reference *ref)
 {
-    groups_careful(sums, group, groups, m, ref, 1, 1);
+    groups_careful(sums, group, groups, ref, 1, 1);
 }
 
 /* largest element, smallest one above -inf, and what else there is */
@@ -471,10 +537,13 @@ static void sum_careful(const float *const group[LP_GROUPS], int groups, const r
     static careful_function *const ways[2][2] = {{careful_some, careful_some_entropy},
                                                  {careful_all, careful_all_entropy}};
     group_sums sums;
-    ways[extent_counts(all, ref)][entropy](&sums, group, groups, raw->m, ref);
+    ways[extent_counts(all, ref)][entropy](&sums, group, groups, ref);
+    if (entropy) {
+        lanes_settle(sums.q, sums.s, sums.high, groups, raw->m - ref->shift);
+    }
     int n = sums_pad(&sums, groups);
     raw->s = v_sum_groups(sums.s, n);
-    raw->q = entropy ? v_sum_groups(sums.q, n) : 0;
+    raw->q = entropy ? 0 - v_sum_groups(sums.q, n) : 0;
     raw->ref = *ref;
 }
 
@@ -529,17 +598,6 @@ LP_INLINE void block_cut(block_groups *g, const float *x, size_t n)
     }
 }
 
-/* the largest of each lane's eight elements in a group, one column of them */
-LP_INLINE vf lane_max(const float *x)
-{
-    vf max = v_load(x);
-    LP_UNROLL for (int i = 1; i < LP_SETS; i++)
-    {
-        max = v_max(max, v_load(x + i * LP_LANES));
-    }
-    return max;
-}
-
 /* the block's largest element, and in `lanes`, if it is not NULL, that of each lane of its groups */
 LP_INLINE float block_maxima(const block_groups *g, float *lanes)
 {
@@ -549,7 +607,7 @@ LP_INLINE float block_maxima(const block_groups *g, float *lanes)
     for (int i = 0; i < g->count; i++) {
         LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
         {
-            const vf lane = lane_max(g->at[i] + c * LP_WIDTH);
+            const vf lane = lane_max(g->at[i], (size_t)(c * LP_WIDTH));
             if (lanes != NULL) {
                 v_store(lanes + i * LP_LANES + c * LP_WIDTH, lane);
             }
@@ -571,26 +629,54 @@ LP_INLINE double v_sum_block(const float *groups)
 {
     return v_sum_groups(groups, LP_GROUPS);
 }
+
+/* the same of q, which is settled before */
+LP_INLINE double v_sum_settled(float *q, const float *s, const float *high, float top)
+{
+    lanes_settle(q, s, high, LP_GROUPS, top);
+    return v_sum_groups(q, LP_GROUPS);
+}
 #endif
 
-/* a block's sums from those of its groups; 0 where the bits or the sum show that the fast path did not hold */
+/* A block's sums from those of its groups; 0 where the bits or the sum show that the fast path did not hold. `m` is the block's
+ * maximum, or NaN where that is left open, which is not so beside the entropy. */
 LP_INLINE int groups_add_up(group_sums *sums, int groups, vu bits, float m, raw_sum *raw, int full, int entropy)
 {
     if (v_bits_test(bits, NARROW_OUTSIDE)) {
         return 0;
     }
-    int n = full ? LP_GROUPS : sums_pad(sums, groups);
     raw->m = m;
     raw->ref = narrow_reference;
-    raw->s = full ? v_sum_block(sums->s) : v_sum_groups(sums->s, n);
-    raw->q = entropy ? 0 - (full ? v_sum_block(sums->q) : v_sum_groups(sums->q, n)) : 0;
+    if (full) {
+        raw->s = v_sum_block(sums->s);
+        raw->q = entropy ? 0 - v_sum_settled(sums->q, sums->s, sums->high, m) : 0;
+    } else {
+        if (entropy) {
+            lanes_settle(sums->q, sums->s, sums->high, groups, m);
+        }
+        const int n = sums_pad(sums, groups);
+        raw->s = v_sum_groups(sums->s, n);
+        raw->q = entropy ? 0 - v_sum_groups(sums->q, n) : 0;
+    }
     return narrow_holds(raw->s);
 }
 
-/* The fast path: 0 where the block's content rules it out. m is the block's maximum for the entropy; without it the maximum
- * is left open (NaN), and `peak` bounds e^x of every element instead. The next block is prepared whatever becomes of this one. */
-LP_INLINE int block_fast(const block_groups *g, origin start, float m, raw_sum *raw, group_sums *sums, float *lanes,
-                         vf *peak, int full, int entropy, ahead *next, int how)
+/* what `peak` begins with */
+LP_INLINE vf peak_none(int what)
+{
+    return v_set1(what == SUMS_ALONE ? 0 : -__builtin_inff());
+}
+
+/* the block's maximum, where the peak is of elements, or NaN */
+LP_INLINE float peak_max(vf peak, int what)
+{
+    return what == SUMS_ENTROPY ? v_max_lanes(peak) + 0.0F : __builtin_nanf("");
+}
+
+/* The fast path: 0 where the block's content rules it out. Beside the entropy the block's maximum is found; without it that is left
+ * open (NaN), and `peak` bounds every element, or its e^x. */
+LP_INLINE int block_fast(const block_groups *g, origin start, raw_sum *raw, group_sums *sums, vf *peak, int full,
+                         int what)
 {
     vu bits = v_bits_zero();
     vf magic = v_set1(EXP_MAGIC);
@@ -598,16 +684,13 @@ LP_INLINE int block_fast(const block_groups *g, origin start, float m, raw_sum *
     int groups = full ? LP_GROUPS : g->whole;
     for (int i = 0; i < groups; i++) {
         const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
-        float *s = sums->s + i * LP_LANES, *q = sums->q + i * LP_LANES;
-        group_fast(g->at[i], DTYPE_F32, from, s, q, lanes != NULL ? lanes + i * LP_LANES : NULL, v_set1(m), magic, peak,
-                   &bits, entropy, 0, next, (size_t)i * LP_GROUP, how);
+        group_fast(g->at[i], reading_f32(), from, sums_of_group(sums, i), magic, peak, &bits, what, 0);
     }
     if (!full && groups < g->count) {
-        float *s = sums->s + groups * LP_LANES, *q = sums->q + groups * LP_LANES;
-        group_fast_last(g->padded, g->rest, s, q, v_set1(m), peak, &bits, entropy);
+        group_fast_last(g->padded, g->rest, sums_of_group(sums, groups), peak, &bits, what == SUMS_ENTROPY);
         groups++;
     }
-    return groups_add_up(sums, groups, bits, m, raw, full, entropy);
+    return groups_add_up(sums, groups, bits, peak_max(*peak, what), raw, full, what == SUMS_ENTROPY);
 }
 
 #ifndef LP_OWN_SET_MASK

@@ -44,7 +44,7 @@ LP_INLINE uint64_t group_reaches(const float *x, float bound)
     uint32_t lanes = 0;
     LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
     {
-        lanes |= v_mask_gt(lane_max(x + c * LP_WIDTH), l) << (c * LP_WIDTH % 32);
+        lanes |= v_mask_gt(lane_max(x, (size_t)(c * LP_WIDTH)), l) << (c * LP_WIDTH % 32);
     }
     return lanes;
 }

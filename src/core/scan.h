@@ -3,10 +3,15 @@
 #ifndef LP_CORE_SCAN_H
 #define LP_CORE_SCAN_H
 #include "core/block.h"
-#include "core/half.h"
+#include "core/direct.h"
 #include "core/prepare.h"
 #include "core/sparse.h"
 #include "core/top.h"
+
+/* whether an ISA keeps the lanes' largest elements beside sums alone for every list, for it has the registers */
+#ifndef LP_MANY_REGISTERS
+#define LP_MANY_REGISTERS 0
+#endif
 
 LP_INLINE vu count_register(vu counts, const float *x, vf level, int not_below)
 {
@@ -75,19 +80,15 @@ typedef struct placed {
     float max;
 } placed;
 
-/* block_fast with the entropy of a whole block, while the next one is prepared */
-typedef int ahead_function(const block_groups *g, origin from, float m, raw_sum *raw, group_sums *sums, vf *peak,
-                           ahead *next);
-
 /* what a scan keeps besides the row */
 typedef struct scan_state {
     bound max, limit, token;
     held_block held;
     candidates top;
-    ahead next; /* the block that is looked at, or prepared, while one is summed */
-    ahead_function *prepare;
-    int is_prepared;
-    float next_max;
+#ifdef LP_HALVES
+    raw_level raw; /* of the token, where logits are scaled as they are read */
+    int raw_known;
+#endif
     int few;    /* of a block's elements were above -inf, in the last one that had some */
     int common; /* blocks to be counted whole, for in the last one many lanes reached the token's logit */
 } scan_state;
@@ -103,21 +104,29 @@ LP_INLINE int level_reached(bound *b, float level, vf peak, int known)
 
 enum { RANK_LANES = 32, RANK_COMMON = 16 };
 
-/* Of a likely token, whose logit few lanes of a block reach, only these are counted, if the lanes' maxima are known. */
+/* Of a likely token, whose logit few lanes of a block reach, only these are counted, if the lanes' maxima are known. 0 where many do. */
+LP_INLINE int rank_of_few(scan *job, scan_state *st, const elements *e, int groups, const float *maxima)
+{
+    if (maxima == NULL || --st->common >= 0) {
+        return 0;
+    }
+    lane_words reach;
+    const lane_count n = lanes_reach(&reach, groups, maxima, job->token_logit, 0);
+    if (n.lanes > RANK_LANES) {
+        st->common = RANK_COMMON;
+        return 0;
+    }
+    st->common = 0;
+    count_lanes(e, &reach, n.lanes, job->token_logit, &job->above, &job->not_below);
+    return 1;
+}
+
 LP_INLINE void scan_rank(scan *job, scan_state *st, const block_groups *g, const float *maxima, const presence *there)
 {
-    if (maxima != NULL && --st->common < 0) {
-        const elements e = {g, NULL, DTYPE_F32};
-        lane_words reach;
-        const lane_count n = lanes_reach(&reach, g->count, maxima, job->token_logit, 0);
-        if (n.lanes <= RANK_LANES) {
-            st->common = 0;
-            count_lanes(&e, &reach, n.lanes, job->token_logit, &job->above, &job->not_below);
-            return;
-        }
-        st->common = RANK_COMMON;
+    const elements e = elements_of_groups(g);
+    if (!rank_of_few(job, st, &e, g->count, maxima)) {
+        block_rank(job, g, there);
     }
-    block_rank(job, g, there);
 }
 
 /* most blocks end here or in the first lines of the next function: nothing new in them */
@@ -209,10 +218,11 @@ static void scan_wide(scan *job, scan_state *st, const placed *b, const block_gr
 LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const block_groups *g, size_t offset, size_t n,
                             int32_t first, int entropy)
 {
+    const int what = entropy ? SUMS_ENTROPY : SUMS_ALONE;
     presence there;
     group_sums sums;
     raw_sum raw;
-    vf peak = v_set1(0);
+    vf peak = peak_none(what);
     if (job->row->wide_hint == ROW_WIDE) { /* as the last block was: what follows would be in vain */
         scan_wide(job, st, b, g, &raw, there.max, offset, n, first);
         return;
@@ -228,7 +238,7 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
         block_presence(&there, g, b->from);
     }
     if (!picks_first || !there.sparse || there.count > PICKS / 2) {
-        fast = block_absent(&there, g, b->from, picks_first, &raw, &sums, &peak, entropy);
+        fast = block_absent(&there, g, b->from, picks_first, &raw, &sums, &peak, what);
     }
     st->few = there.sparse && there.count <= FEW;
     if (fast) {
@@ -264,103 +274,34 @@ static __attribute__((noinline)) void scan_careful_entropy(scan *job, scan_state
     scan_careful(job, st, b, g, offset, n, first, 1);
 }
 
-/* registers: what is found of the next block stays in them until this one's sums are there */
-LP_INLINE int ahead_form(const block_groups *g, origin from, float m, raw_sum *raw, group_sums *sums, vf *peak,
-                         ahead *next, int how)
-{
-    ahead registers = *next;
-    const origin steps = {from.at, (how - AHEAD_LOOK) / 2 == DTYPE_F32 ? 64 : 32}; /* constants now */
-    const int fast = block_fast(g, steps, m, raw, sums, NULL, peak, 1, 1, &registers, how);
-    *next = registers;
-    return fast;
-}
-
-static __attribute__((noinline)) int ahead_look(const block_groups *g, origin from, float m, raw_sum *raw,
-                                                group_sums *sums, vf *peak, ahead *next)
-{
-    return ahead_form(g, from, m, raw, sums, peak, next, AHEAD_LOOK);
-}
-
-static __attribute__((noinline)) int ahead_f32(const block_groups *g, origin from, float m, raw_sum *raw,
-                                               group_sums *sums, vf *peak, ahead *next)
-{
-    return ahead_form(g, from, m, raw, sums, peak, next, AHEAD_FORM(DTYPE_F32, 1));
-}
-
-static __attribute__((noinline)) int ahead_bf16(const block_groups *g, origin from, float m, raw_sum *raw,
-                                                group_sums *sums, vf *peak, ahead *next)
-{
-    return next->scaled ? ahead_form(g, from, m, raw, sums, peak, next, AHEAD_FORM(DTYPE_BF16, 1))
-                        : ahead_form(g, from, m, raw, sums, peak, next, AHEAD_FORM(DTYPE_BF16, 0));
-}
-
-static __attribute__((noinline)) int ahead_f16(const block_groups *g, origin from, float m, raw_sum *raw,
-                                               group_sums *sums, vf *peak, ahead *next)
-{
-    return next->scaled ? ahead_form(g, from, m, raw, sums, peak, next, AHEAD_FORM(DTYPE_F16, 1))
-                        : ahead_form(g, from, m, raw, sums, peak, next, AHEAD_FORM(DTYPE_F16, 0));
-}
-
-/* where there is no next one: a function like those above, so that their caller's stack has no room for another */
-static __attribute__((noinline)) int ahead_nothing(const block_groups *g, origin from, float m, raw_sum *raw,
-                                                   group_sums *sums, vf *peak)
-{
-    return block_fast(g, from, m, raw, sums, NULL, peak, 1, 1, NULL, AHEAD_NOTHING);
-}
-
-/* NULL where blocks are prepared one by one */
-static ahead_function *ahead_of(const source *from)
-{
-    static ahead_function *const of_dtype[] = {ahead_f32, ahead_bf16, ahead_f16};
-    return from->allowed != NULL || from->softcap != 0 ? NULL : from->plain ? ahead_look : of_dtype[from->dtype];
-}
-
 /* When a block without an entropy is summed with its lanes' largest elements. These cost an operation a register, and registers: an
  * ISA that has them to spare does so for every list, all after a block in which sums of lanes promised much that was not there. */
 enum { EXACT_NEVER, EXACT_CROWDED, EXACT_ALWAYS };
 
-/* block_fast of a whole block in that way, `peak` the largest of all */
-LP_INLINE int block_exact(const block_groups *g, origin from, raw_sum *raw, group_sums *sums, float *lanes, vf *peak)
-{
-    vf high = v_set1(-__builtin_inff());
-    const int fast = block_fast(g, from, __builtin_nanf(""), raw, sums, lanes, &high, 1, 0, NULL, AHEAD_NOTHING);
-    *peak = high;
-    return fast;
-}
-
-/* what is done of the next block meanwhile */
-enum { AHEAD_NEVER, AHEAD_LOOKS, AHEAD_PREPARES };
-
 LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t offset, size_t n, int32_t first,
-                          int full_size, int entropy, int exactness, int meanwhile)
+                          int full_size, int entropy, int exactness)
 {
     block_groups g;
     group_sums sums;
-    _Alignas(64) float maxima[LP_GROUPS * LP_LANES];
     raw_sum raw;
     const int exact = exactness == EXACT_ALWAYS || (exactness == EXACT_CROWDED && st->top.crowded > 0);
-    const float *known = b->lanes != NULL ? b->lanes : exact || entropy ? maxima : NULL;
-    vf peak = v_set1(0);
+    const float *known = b->lanes != NULL ? b->lanes : exact || entropy ? sums.high : NULL;
+    vf peak = peak_none(entropy ? SUMS_ENTROPY : exact ? SUMS_HIGH : SUMS_ALONE);
     int fast = !job->row->wide_hint;
     block_cut(&g, b->x, n);
     if (fast) {
-        const float m = b->lanes != NULL ? b->max : entropy ? block_maxima(&g, maxima) : __builtin_nanf("");
-        if (full_size && meanwhile != AHEAD_NEVER && st->next.from != NULL) {
-            fast = st->prepare(&g, b->from, m, &raw, &sums, &peak, &st->next);
-            st->is_prepared = 1;
-            st->next_max = ahead_max(&st->next);
-        } else if (full_size && meanwhile == AHEAD_PREPARES) {
-            fast = ahead_nothing(&g, b->from, m, &raw, &sums, &peak);
+        if (entropy) {
+            fast = block_fast(&g, b->from, &raw, &sums, &peak, full_size, SUMS_ENTROPY);
         } else if (exact) {
-            fast = block_exact(&g, b->from, &raw, &sums, maxima, &peak);
+            fast = block_fast(&g, b->from, &raw, &sums, &peak, 1, SUMS_HIGH);
             st->top.crowded--;
         } else {
-            fast = block_fast(&g, b->from, m, &raw, &sums, NULL, &peak, full_size, entropy, NULL,
-                              meanwhile == AHEAD_LOOKS ? AHEAD_LAST : AHEAD_NOTHING);
+            fast = block_fast(&g, b->from, &raw, &sums, &peak, full_size, SUMS_ALONE);
         }
     }
     if (fast) {
         if (entropy || b->lanes != NULL) {
+            raw.m = entropy ? raw.m : b->max;
             scan_known(job, st, &g, &sums, known, &raw, offset, n, first, NULL);
         } else {
             scan_open(job, st, &g, &sums, known, peak, &raw, offset, n, first, NULL);
@@ -379,9 +320,9 @@ static __attribute__((noinline)) void scan_last(scan *job, scan_state *st, const
                                                 int32_t first)
 {
     if (job->row->flags & ROW_ENTROPY) {
-        scan_block(job, st, b, offset, n, first, 0, 1, EXACT_NEVER, AHEAD_NEVER);
+        scan_block(job, st, b, offset, n, first, 0, 1, EXACT_NEVER);
     } else {
-        scan_block(job, st, b, offset, n, first, 0, 0, EXACT_NEVER, AHEAD_NEVER);
+        scan_block(job, st, b, offset, n, first, 0, 0, EXACT_NEVER);
     }
 }
 
@@ -425,101 +366,119 @@ LP_INLINE placed block_place(const source *from, size_t offset, size_t n, float 
     return b;
 }
 
-/* a whole block of which what was to be done ahead is done */
-LP_INLINE placed block_prepared(const scan_state *st, const source *from, size_t offset)
-{
-    const size_t width = source_width(from);
-    placed b = {st->next.to, {from->data + offset * width, 16 * width}, NULL, 0};
-    if (from->plain) {
-        b = block_plain(from, offset);
-    }
-    b.lanes = st->next.lanes;
-    b.max = st->next_max;
-    return b;
-}
-
 #ifdef LP_HALVES
-/* what a list takes from a block of 16-bit logits; widened where that is much */
-static __attribute__((noinline)) void half_list(scan_state *st, const source *block, float *buffer, const float *maxima,
-                                                int32_t first)
+/* what a list takes from a direct block; in a buffer where that is much */
+static __attribute__((noinline)) void direct_list(scan_state *st, const source *block, float *buffer,
+                                                  const float *maxima, int32_t first)
 {
-    const uint16_t *x = (const uint16_t *)(const void *)block->data;
-    if (!top_of_halves(&st->top, x, block->dtype, maxima, first)) {
+    const elements e = {NULL, block->data, {block->dtype, 1, v_set1(block->scale)}};
+    if (!top_of_direct(&st->top, &e, maxima, first)) {
         block_groups g;
-        prepare_block(buffer, block);
+        prepare(buffer, block, LP_BLOCK_SIZE);
         block_cut(&g, buffer, LP_BLOCK_SIZE);
         top_of_block(&st->top, &g, maxima, first);
     }
     candidates_refresh(&st->top);
 }
 
-/* scan_block for a whole block of 16-bit logits as they lie: from has nothing that is applied to them */
-LP_INLINE void scan_half(scan *job, scan_state *st, const source *from, float *buffer, size_t offset, int32_t first,
-                         int list, int dtype)
+/* of a token that too many lanes reach: by the elements as they lie, not scaled */
+static __attribute__((noinline)) void direct_rank_raw(scan *job, scan_state *st, const source *block)
 {
-    const source block = source_at(from, offset);
-    const uint16_t *x = (const uint16_t *)(const void *)block.data;
-    group_sums sums;
-    _Alignas(64) float maxima[LP_GROUPS * LP_LANES];
-    raw_sum raw;
-    vf peak = v_set1(list ? -__builtin_inff() : 0);
-    if (job->row->wide_hint || !half_fast(x, dtype, &raw, &sums, list ? maxima : NULL, &peak)) {
-        block_groups g;
-        const placed b = {buffer, {block.data, 16 * sizeof *x}, buffer + LP_BLOCK_SIZE, prepare_block(buffer, &block)};
-        block_cut(&g, buffer, LP_BLOCK_SIZE);
-        scan_careful_sums(job, st, &b, &g, offset, LP_BLOCK_SIZE, first);
+    if (!st->raw_known) {
+        const raw_level same = {job->token_logit, job->token_logit};
+        st->raw = block->scale == 1 ? same : raw_level_of(job->token_logit, block->scale, block->dtype);
+        st->raw_known = 1;
+    }
+    if (block->dtype != DTYPE_F32) {
+        half_rank(job, (const uint16_t *)(const void *)block->data, block->dtype, st->raw.above, st->raw.not_below);
         return;
     }
-    if (level_reached(&st->max, job->row->max, peak, list)) {
-        raw.m = list ? v_max_lanes(peak) + 0.0F : half_max(x, dtype);
+    block_groups g;
+    block_cut(&g, (const float *)(const void *)block->data, LP_BLOCK_SIZE);
+    if (job->rank & SCAN_ABOVE) {
+        job->above += block_count(&g, NULL, st->raw.above, 0);
+    }
+    if (job->rank & SCAN_NOT_BELOW) {
+        job->not_below += block_count(&g, NULL, st->raw.not_below, 1);
+    }
+}
+
+/* scan_block for a whole block of logits as they lie */
+LP_INLINE void scan_direct(scan *job, scan_state *st, const source *from, float *buffer, size_t offset, int32_t first,
+                           int what, int dtype, int scaled)
+{
+    const source block = source_at(from, offset);
+    const reading r = {dtype, scaled, v_set1(from->scale)};
+    const int known = what != SUMS_ALONE;
+    group_sums sums;
+    raw_sum raw;
+    vf peak = peak_none(what);
+    if (job->row->wide_hint || !direct_fast(block.data, r, &raw, &sums, &peak, what)) {
+        block_groups g;
+        const placed b = {
+            buffer, {block.data, 16 * source_width(from)}, buffer + LP_BLOCK_SIZE, prepare_block(buffer, &block)};
+        block_cut(&g, buffer, LP_BLOCK_SIZE);
+        (what == SUMS_ENTROPY ? scan_careful_entropy : scan_careful_sums)(job, st, &b, &g, offset, LP_BLOCK_SIZE,
+                                                                          first);
+        return;
+    }
+    if (what == SUMS_ENTROPY) {
+        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw);
+    } else if (level_reached(&st->max, job->row->max, peak, known)) {
+        raw.m = known ? v_max_lanes(peak) + 0.0F : half_max((const uint16_t *)(const void *)block.data, dtype);
         block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw);
     } else {
         block_wait(job->row, &st->held, &raw);
     }
-    if (list && peak_exceeds(peak, entry_bound(&st->top, first))) {
-        half_list(st, &block, buffer, maxima, first);
+    if (known && job->top != NULL && peak_exceeds(peak, entry_bound(&st->top, first))) {
+        direct_list(st, &block, buffer, sums.high, first);
     }
-    if (job->rank && level_reached(&st->token, job->token_logit, peak, list)) {
-        half_rank(job, x, dtype);
+    if (job->rank && level_reached(&st->token, job->token_logit, peak, known)) {
+        const elements e = {NULL, block.data, r};
+        if (!rank_of_few(job, st, &e, LP_GROUPS, known ? sums.high : NULL)) {
+            direct_rank_raw(job, st, &block);
+        }
     }
 }
 
 /* functions of their own: the loop over blocks has no registers for them */
-static __attribute__((noinline)) void scan_bf16(scan *job, scan_state *st, const source *from, float *buffer,
-                                                size_t offset, int32_t first)
-{
-    if (job->top != NULL) {
-        scan_half(job, st, from, buffer, offset, first, 1, DTYPE_BF16);
-    } else {
-        scan_half(job, st, from, buffer, offset, first, 0, DTYPE_BF16);
+typedef void direct_function(scan *job, scan_state *st, const source *from, float *buffer, size_t offset,
+                             int32_t first);
+#define LP_DIRECT(name, what, dtype, scaled)                                                                           \
+    static __attribute__((noinline)) void name(scan *job, scan_state *st, const source *from, float *buffer,           \
+                                               size_t offset, int32_t first)                                           \
+    {                                                                                                                  \
+        scan_direct(job, st, from, buffer, offset, first, what, dtype, scaled);                                        \
     }
-}
+LP_DIRECT(direct_bf16, SUMS_ALONE, DTYPE_BF16, 0)
+LP_DIRECT(direct_f16, SUMS_ALONE, DTYPE_F16, 0)
+LP_DIRECT(direct_bf16_high, SUMS_HIGH, DTYPE_BF16, 0)
+LP_DIRECT(direct_f16_high, SUMS_HIGH, DTYPE_F16, 0)
+LP_DIRECT(direct_f32_scaled, SUMS_HIGH, DTYPE_F32, 1)
+LP_DIRECT(direct_bf16_scaled, SUMS_HIGH, DTYPE_BF16, 1)
+LP_DIRECT(direct_f16_scaled, SUMS_HIGH, DTYPE_F16, 1)
+LP_DIRECT(direct_bf16_entropy, SUMS_ENTROPY, DTYPE_BF16, 0)
+LP_DIRECT(direct_f16_entropy, SUMS_ENTROPY, DTYPE_F16, 0)
+LP_DIRECT(direct_f32_scaled_entropy, SUMS_ENTROPY, DTYPE_F32, 1)
+LP_DIRECT(direct_bf16_scaled_entropy, SUMS_ENTROPY, DTYPE_BF16, 1)
+LP_DIRECT(direct_f16_scaled_entropy, SUMS_ENTROPY, DTYPE_F16, 1)
 
-static __attribute__((noinline)) void scan_f16(scan *job, scan_state *st, const source *from, float *buffer,
-                                               size_t offset, int32_t first)
+/* what there is for the row's dtype and scale; plain f32 has no need of it */
+static direct_function *direct_of(const source *from, int list, int entropy)
 {
-    if (job->top != NULL) {
-        scan_half(job, st, from, buffer, offset, first, 1, DTYPE_F16);
-    } else {
-        scan_half(job, st, from, buffer, offset, first, 0, DTYPE_F16);
-    }
+    static direct_function *const alone[] = {NULL, direct_bf16, direct_f16};
+    static direct_function *const high[][3] = {{NULL, direct_bf16_high, direct_f16_high},
+                                               {direct_f32_scaled, direct_bf16_scaled, direct_f16_scaled}};
+    static direct_function *const with_entropy[][3] = {
+        {NULL, direct_bf16_entropy, direct_f16_entropy},
+        {direct_f32_scaled_entropy, direct_bf16_scaled_entropy, direct_f16_scaled_entropy}};
+    const int scaled = from->scale != 1;
+    return from->softcap != 0 ? NULL
+           : entropy          ? with_entropy[scaled][from->dtype]
+           : (list || scaled) ? high[scaled][from->dtype]
+                              : alone[from->dtype];
 }
 #endif
-
-/* 0 where the block's logits are not of 16 bits, or something is applied to them */
-LP_INLINE int scan_as_half(scan *job, scan_state *st, const source *unmasked, float *buffer, size_t offset,
-                           int32_t first)
-{
-#ifdef LP_HALVES
-    if (unmasked->dtype != DTYPE_F32 && unmasked->scale == 1 && unmasked->softcap == 0) {
-        (unmasked->dtype == DTYPE_BF16 ? scan_bf16 : scan_f16)(job, st, unmasked, buffer, offset, first);
-        return 1;
-    }
-#else
-    (void)job, (void)st, (void)unmasked, (void)buffer, (void)offset, (void)first;
-#endif
-    return 0;
-}
 
 enum { ALLOWS_SOME, ALLOWS_ALL, SCANNED };
 
@@ -598,28 +557,15 @@ static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, con
     return SCANNED;
 }
 
-/* has the block at `offset` looked at, or prepared, while the one before it is summed, if there is a whole one */
-LP_INLINE void ahead_begin(scan_state *st, const source *from, size_t offset, size_t n, float *to)
-{
-    const int there = st->prepare != NULL && offset + LP_BLOCK_SIZE <= n;
-    st->is_prepared = 0;
-    st->next.from = there ? from->data + offset * source_width(from) : NULL;
-    st->next.to = to;
-    st->next.lanes = from->plain ? to : to + LP_BLOCK_SIZE;
-    st->next.scaled = from->scale != 1;
-    st->next.scale = v_set1(from->scale);
-    st->next.max = v_set1(-__builtin_inff());
-}
-
-/* buffer: LP_PREPARED floats, LP_GROUPS * LP_LANES of which are enough where the row is plain; other: as many, for a scan that looks
- * ahead or prepares blocks ahead; NULL for others */
+/* buffer: LP_PREPARED floats, or NULL where the row is plain */
 LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy, int exactness,
-                           int plain, float *buffer, float *other)
+                           int plain, float *buffer)
 {
     scan_state st;
-    const int meanwhile = other == NULL ? AHEAD_NEVER : plain ? AHEAD_LOOKS : AHEAD_PREPARES;
-    st.prepare = meanwhile != AHEAD_NEVER ? ahead_of(from) : NULL;
-    st.is_prepared = 0;
+#ifdef LP_HALVES
+    direct_function *const direct = plain ? NULL : direct_of(from, job->top != NULL, entropy);
+    st.raw_known = 0;
+#endif
     st.few = 0;
     st.common = 0;
     st.max.level = st.limit.level = st.token.level = __builtin_nanf("");
@@ -635,22 +581,16 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     for (; i + LP_BLOCK_SIZE <= n; i += LP_BLOCK_SIZE) {
         int32_t id = first + (int32_t)i;
         int allows = masked ? scan_allowed(job, &st, from, i, LP_BLOCK_SIZE, id) : ALLOWS_SOME;
-        const int whole = !plain && !entropy && (!masked || allows == ALLOWS_ALL);
-        if (allows != SCANNED && !(whole && scan_as_half(job, &st, &unmasked, buffer, i, id))) {
-            const source *part = allows == ALLOWS_ALL ? &unmasked : &all;
-            const int is_prepared = meanwhile != AHEAD_NEVER && st.is_prepared;
-            if (is_prepared) {
-                float *done = buffer;
-                buffer = other;
-                other = done;
-            }
-            const placed b = is_prepared ? block_prepared(&st, part, i)
-                             : plain     ? block_plain(part, i)
-                                         : block_place(part, i, LP_BLOCK_SIZE, buffer);
-            if (meanwhile != AHEAD_NEVER) {
-                ahead_begin(&st, part, i + LP_BLOCK_SIZE, n, other);
-            }
-            scan_block(job, &st, &b, i, LP_BLOCK_SIZE, id, 1, entropy, exactness, meanwhile);
+        const source *part = allows == ALLOWS_ALL ? &unmasked : &all;
+#ifdef LP_HALVES
+        if (direct != NULL && part->allowed == NULL && allows != SCANNED) {
+            direct(job, &st, part, buffer, i, id);
+            continue;
+        }
+#endif
+        if (allows != SCANNED) {
+            const placed b = plain ? block_plain(part, i) : block_place(part, i, LP_BLOCK_SIZE, buffer);
+            scan_block(job, &st, &b, i, LP_BLOCK_SIZE, id, 1, entropy, exactness);
         }
     }
     if (i < n) {
@@ -673,39 +613,38 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
 /* functions of their own, so that a call has the stack of one */
 static __attribute__((noinline)) void scan_sums(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 0, EXACT_CROWDED, 1, NULL, NULL);
+    scan_blocks(job, from, n, first, 0, EXACT_CROWDED, 1, NULL);
 }
 
 static __attribute__((noinline)) void scan_sums_list(scan *job, const source *from, size_t n, int32_t first)
 {
-    scan_blocks(job, from, n, first, 0, EXACT_ALWAYS, 1, NULL, NULL);
+    scan_blocks(job, from, n, first, 0, EXACT_ALWAYS, 1, NULL);
 }
 
 static __attribute__((noinline)) void scan_sums_entropy(scan *job, const source *from, size_t n, int32_t first)
 {
-    _Alignas(64) float lanes[2][LP_LOOKS_AHEAD ? LP_GROUPS * LP_LANES : 1];
-    scan_blocks(job, from, n, first, 1, EXACT_NEVER, 1, lanes[0], LP_LOOKS_AHEAD ? lanes[1] : NULL);
+    scan_blocks(job, from, n, first, 1, EXACT_NEVER, 1, NULL);
 }
 
 static __attribute__((noinline)) void scan_prepared(scan *job, const source *from, size_t n, int32_t first)
 {
     _Alignas(64) float buffer[LP_PREPARED];
-    scan_blocks(job, from, n, first, 0, EXACT_NEVER, 0, buffer, NULL);
+    scan_blocks(job, from, n, first, 0, EXACT_NEVER, 0, buffer);
 }
 
 static __attribute__((noinline)) void scan_prepared_entropy(scan *job, const source *from, size_t n, int32_t first)
 {
-    _Alignas(64) float buffer[LP_PREPARED], other[LP_LOOKS_AHEAD ? LP_PREPARED : 1];
-    scan_blocks(job, from, n, first, 1, EXACT_NEVER, 0, buffer, LP_LOOKS_AHEAD ? other : NULL);
+    _Alignas(64) float buffer[LP_PREPARED];
+    scan_blocks(job, from, n, first, 1, EXACT_NEVER, 0, buffer);
 }
 
 static void scan_row(scan *job, const source *from, size_t n, int32_t first)
 {
     int entropy = (job->row->flags & ROW_ENTROPY) != 0;
     if (from->plain) {
-        (entropy                              ? scan_sums_entropy
-         : LP_LOOKS_AHEAD && job->top != NULL ? scan_sums_list
-                                              : scan_sums)(job, from, n, first);
+        (entropy                                 ? scan_sums_entropy
+         : LP_MANY_REGISTERS && job->top != NULL ? scan_sums_list
+                                                 : scan_sums)(job, from, n, first);
     } else {
         (entropy ? scan_prepared_entropy : scan_prepared)(job, from, n, first);
     }

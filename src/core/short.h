@@ -18,10 +18,14 @@ LP_INLINE int short_sums(short_row *r, const source *from, size_t n, int entropy
 {
     const origin here = {from->data, LP_LANES / 2 * sizeof(float)};
     group_sums sums;
-    vf peak = v_set1(0);
+    const int what = entropy ? SUMS_ENTROPY : SUMS_ALONE;
+    vf peak = peak_none(what);
     block_cut(&r->groups, (const float *)(const void *)from->data, n);
-    const float m = block_max(&r->groups);
-    return block_fast(&r->groups, here, m, &r->raw, &sums, NULL, &peak, 0, entropy, NULL, AHEAD_NOTHING);
+    const int fast = block_fast(&r->groups, here, &r->raw, &sums, &peak, 0, what);
+    if (!entropy) {
+        r->raw.m = block_max(&r->groups);
+    }
+    return fast;
 }
 
 /* block_rest of each fast row: their lanes side by side, an exponential for two rows or more and a sum for all */

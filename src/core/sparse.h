@@ -78,81 +78,48 @@ LP_INLINE void block_presence(presence *p, const block_groups *g, origin from)
     }
 }
 
-/* The sums of a group where no lane holds two: e^x of their maxima, */
-LP_INLINE void group_lone(const float *x, float *s, vf *peak, vu *bits)
+/* The sums of a group where no lane holds two: e^x of their maxima. */
+LP_INLINE void group_lone(const float *x, lane_sums to, vf *peak, vu *bits, int entropy)
 {
     const vf absent = v_set1(-__builtin_inff()), zero = v_set1(0);
     LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
     {
-        const vf a = v_load(x + c * LP_WIDTH);
+        const vf a = v_load(x + c * LP_WIDTH), high = v_max(a, v_set1(EXP_LOWEST));
         vf t, e = v_where_ge(absent, a, zero, exp_narrow(v_where_ge(absent, a, zero, a), &t));
         *bits = v_bits_or(*bits, t, t);
-        v_store(s + c * LP_WIDTH, e);
-        *peak = v_max(*peak, e);
+        v_store(to.s + c * LP_WIDTH, e);
+        *peak = v_max(*peak, entropy ? high : e);
+        if (entropy) {
+            v_store(to.q + c * LP_WIDTH, zero);
+            v_store(to.high + c * LP_WIDTH, high);
+        }
     }
-}
-
-/* and for the entropy, when the block's maximum is known */
-LP_INLINE void group_lone_entropy(const float *x, const float *s, float *q, vf m)
-{
-    const vf absent = v_set1(-__builtin_inff()), zero = v_set1(0);
-    LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
-    {
-        const vf a = v_load(x + c * LP_WIDTH), inside = v_where_ge(absent, a, zero, a);
-        v_store(q + c * LP_WIDTH, v_mul(v_load(s + c * LP_WIDTH), v_sub(m, inside)));
-    }
-}
-
-LP_INLINE float presence_max(const presence *p, int groups)
-{
-    vf high = v_set1(-__builtin_inff());
-    for (int i = 0; i < groups * LP_LANES; i += LP_WIDTH) {
-        high = v_max(high, v_load(p->max + i));
-    }
-    return v_max_lanes(high) + 0.0F;
 }
 
 /* block_fast of a block some of whose elements are -inf. What a group holds is found, unless it is known, just before its sums are
  * made: the row is read evenly, which one that comes from memory needs. */
 LP_INLINE int block_absent(presence *p, const block_groups *g, origin start, int known, raw_sum *raw, group_sums *sums,
-                           vf *peak, int entropy)
+                           vf *peak, int what)
 {
+    const int entropy = what == SUMS_ENTROPY;
     vu bits = v_bits_zero();
     vf magic = v_set1(EXP_MAGIC);
     LP_FINISH(magic);
-    float m = __builtin_nanf("");
     _Pragma("GCC unroll 1") for (int i = 0; i < g->count; i++)
     {
         const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
-        float *s = sums->s + i * LP_LANES;
+        const lane_sums to = sums_of_group(sums, i);
         if (!known && p->sparse) {
             group_presence(p, g->at[i], from, i);
             p->sparse = i != 0 || first_is_sparse(p);
         }
         if (p->lone >> i & 1) {
-            group_lone(p->max + i * LP_LANES, s, peak, &bits);
-        } else if (!entropy) {
-            group_fast(g->at[i], DTYPE_F32, from, s, NULL, NULL, v_set1(m), magic, peak, &bits, 0, 1, NULL, 0,
-                       AHEAD_NOTHING);
-        } else if (!p->sparse) {
-            break; /* there are no more to be found */
+            group_lone(p->max + i * LP_LANES, to, peak, &bits, entropy);
+        } else {
+            group_fast(g->at[i], reading_f32(), from, to, magic, peak, &bits, what, 1);
         }
     }
-    if (entropy) {
-        m = p->sparse ? presence_max(p, g->count) : block_max(g);
-        _Pragma("GCC unroll 1") for (int i = 0; i < g->count; i++)
-        {
-            const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
-            float *s = sums->s + i * LP_LANES, *q = sums->q + i * LP_LANES;
-            if (p->lone >> i & 1) {
-                group_lone_entropy(p->max + i * LP_LANES, s, q, v_set1(m));
-            } else {
-                group_fast(g->at[i], DTYPE_F32, from, s, q, NULL, v_set1(m), magic, peak, &bits, 1, 1, NULL, 0,
-                           AHEAD_NOTHING);
-            }
-        }
-    }
-    return groups_add_up(sums, g->count, bits, m, raw, 0, entropy);
+    return groups_add_up(sums, g->count, bits, peak_max(*peak, what), raw, 0, entropy);
 }
 
 /* Picks of a block: at most; so few that they are quicker than lanes of which most are empty. */
@@ -220,7 +187,8 @@ LP_INLINE uint32_t picks_there(const picks *p, size_t i)
 /* The terms of a block's picks, followed by 0 up to whole sets. */
 typedef struct pick_terms {
     _Alignas(64) float e[PICKS + LP_LANES];
-    float d[PICKS + LP_LANES], q[PICKS + LP_LANES]; /* x - m, and the product */
+    float a[PICKS + LP_LANES], q[PICKS + LP_LANES]; /* x, and e (m - x), both less the shift */
+    float top, lowest;                              /* m, and the lowest that counts, less the shift */
     size_t n;                                       /* of whole sets */
     int exact;                                      /* sums of e and of q are exact in double, in any order */
 } pick_terms;
@@ -236,20 +204,22 @@ LP_INLINE void pick_terms_make(pick_terms *t, const picks *p, const reference *r
 {
     const vf shift = v_set1(ref->shift), lowest = v_set1(ref->lowest), magic = v_set1(ref->magic);
     const vf top = v_set1(m - ref->shift), zero = v_set1(0), any = v_set1(0x1p-149F), none = v_set1(0x1p100F);
+    t->top = m - ref->shift;
+    t->lowest = ref->lowest;
     vf most = any, least = none, most_q = any, least_q = none; /* of those that are not 0 */
     t->n = (p->n + LP_LANES - 1) / LP_LANES * LP_LANES;
     for (size_t i = 0; i < t->n; i += LP_WIDTH) {
         const vf a = v_sub(v_load(p->x + i), shift), inside = v_where_ge(a, lowest, a, zero);
         vf bits, e = v_where_ge(a, lowest, exp_terms(inside, magic, &bits), zero);
         e = v_keep_bits(e, picks_there(p, i), zero);
-        const vf d = v_sub(inside, top), q = v_mul(e, d), size = v_sub(zero, q);
+        const vf q = v_mul(e, v_sub(top, inside));
         v_store(t->e + i, e);
-        v_store(t->d + i, d);
+        v_store(t->a + i, a);
         v_store(t->q + i, q);
         most = v_max(most, e);
         least = v_min(least, v_where_ge(e, any, e, none));
-        most_q = v_max(most_q, size);
-        least_q = v_min(least_q, v_where_ge(size, any, size, none));
+        most_q = v_max(most_q, q);
+        least_q = v_min(least_q, v_where_ge(q, any, q, none));
     }
     t->exact = bounds_exact(least, most) && bounds_exact(least_q, most_q);
 }
@@ -262,16 +232,20 @@ typedef struct shared_lane {
 
 static shared_lane shared_lane_of(const picks *p, const pick_terms *t, size_t lane)
 {
-    float le[LP_SETS] = {0}, ld[LP_SETS] = {0}, pair[4], pair_q[4];
+    float le[LP_SETS] = {0}, la[LP_SETS] = {0}, ld[LP_SETS], pair[4], pair_q[4], high = t->lowest;
     shared_lane sum = {0, 0, 0, 0};
     for (size_t i = 0; i < p->n; i++) {
         __asm__(""); /* gcc would make scatters of the next lines */
         if (group_lane(p->at[i]) == lane) {
             le[p->at[i] % LP_GROUP / LP_LANES] = t->e[i];
-            ld[p->at[i] % LP_GROUP / LP_LANES] = t->d[i];
+            la[p->at[i] % LP_GROUP / LP_LANES] = t->a[i] > t->lowest ? t->a[i] : t->lowest;
+            high = t->a[i] > high ? t->a[i] : high;
             sum.terms += (double)t->e[i];
             sum.terms_q += (double)t->q[i];
         }
+    }
+    for (int i = 0; i < LP_SETS; i++) {
+        ld[i] = high - la[i];
     }
     for (int i = 0; i < 4; i++) {
         pair[i] = le[2 * i] + le[2 * i + 1];
@@ -279,6 +253,7 @@ static shared_lane shared_lane_of(const picks *p, const pick_terms *t, size_t la
     }
     sum.s = (pair[0] + pair[1]) + (pair[2] + pair[3]);
     sum.q = (pair_q[0] + pair_q[1]) + (pair_q[2] + pair_q[3]);
+    sum.q = v_first(v_fma(v_set1(sum.s), v_set1(t->top - high), v_set1(sum.q)));
     return sum;
 }
 
@@ -348,7 +323,7 @@ static void sparse_sum(const picks *p, const reference *ref, raw_sum *raw, int e
     pick_terms t;
     pick_terms_make(&t, p, ref, raw->m);
     (t.exact ? pick_sum : pick_sum_lanes)(p, &t, raw);
-    raw->q = entropy ? raw->q : 0;
+    raw->q = entropy ? 0 - raw->q : 0;
     raw->ref = *ref;
 }
 

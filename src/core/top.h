@@ -513,20 +513,29 @@ LP_INLINE int32_t lane_id(int32_t first, size_t lane)
     return first + (int32_t)(lane / LP_LANES * LP_GROUP + lane % LP_LANES);
 }
 
-/* a block's elements: floats, or 16-bit logits as they lie */
+/* a block's elements: floats of its groups, or logits as they lie, from x on */
 typedef struct elements {
     const block_groups *g;
-    const uint16_t *halves;
-    int dtype;
+    const unsigned char *x;
+    reading r;
 } elements;
+
+LP_INLINE elements elements_of_groups(const block_groups *g)
+{
+    const elements e = {g, NULL, reading_f32()};
+    return e;
+}
 
 /* a register of the elements of a lane, from the one in set `set` on */
 LP_INLINE vf lane_load(const elements *e, size_t lane, size_t set)
 {
 #ifdef LP_HALVES
-    if (e->dtype != DTYPE_F32) {
-        const uint16_t *x = e->halves + lane / LP_LANES * LP_GROUP + lane % LP_LANES + set * LP_LANES;
-        return v_load_lane_halves(x, e->dtype == DTYPE_BF16);
+    if (e->x != NULL) {
+        const size_t at = lane / LP_LANES * LP_GROUP + lane % LP_LANES + set * LP_LANES;
+        const vf x = e->r.dtype == DTYPE_F32
+                         ? v_load_lane((const float *)(const void *)e->x + at)
+                         : v_load_lane_halves((const uint16_t *)(const void *)e->x + at, e->r.dtype == DTYPE_BF16);
+        return e->r.scaled ? v_mul(x, e->r.scale) : x;
     }
 #endif
     return v_load_lane(e->g->at[lane / LP_LANES] + lane % LP_LANES + set * LP_LANES);
@@ -615,7 +624,7 @@ LP_INLINE int candidates_of_few(candidates *c, const elements *e, const lane_wor
 static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *sums, const float *maxima,
                         float limit_e, int32_t first)
 {
-    const elements e = {g, NULL, DTYPE_F32};
+    const elements e = elements_of_groups(g);
     lane_words there;
     lane_count n;
     if (c->limit == -__builtin_inff()) {
@@ -635,17 +644,16 @@ static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *
 }
 
 #ifdef LP_HALVES
-/* the same of 16-bit logits as they lie, the largest of whose lanes are known */
-LP_INLINE int top_of_halves(candidates *c, const uint16_t *x, int dtype, const float *maxima, int32_t first)
+/* the same of a whole block's logits as they lie, the largest of whose lanes are known */
+LP_INLINE int top_of_direct(candidates *c, const elements *e, const float *maxima, int32_t first)
 {
-    const elements e = {NULL, x, dtype};
     lane_words there;
     if (c->limit == -__builtin_inff()) {
         return 0;
     }
     const float above = entry_bound(c, first);
     const lane_count n = lanes_reach(&there, LP_GROUPS, maxima, above, 1);
-    return candidates_of_few(c, &e, &there, n.lanes, above, first);
+    return candidates_of_few(c, e, &there, n.lanes, above, first);
 }
 #endif
 #endif

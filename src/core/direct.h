@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Blocks of bf16 or f16 logits to which nothing is applied, where no entropy is wanted: summed, searched and counted as they lie.
- * Widening them into a buffer first is bound by its stores; only one much of which a list may take is. Beside the entropy, which
- * needs the maximum first, nothing is gained (docs/performance.md). An ISA with integers of 16 bits in its registers has LP_HALVES
- * of them in one. */
-#ifndef LP_CORE_HALF_H
-#define LP_CORE_HALF_H
+/* Blocks of bf16 or f16 logits, or of scaled ones, to which nothing else is applied: summed, searched and counted as they lie, widened
+ * and scaled in registers. Writing them into a buffer first is bound by its stores; only one much of which a list may take is. An ISA
+ * with integers of 16 bits in its registers has LP_HALVES of them in one. */
+#ifndef LP_CORE_DIRECT_H
+#define LP_CORE_DIRECT_H
 #include "core/block.h"
 #include "kernels.h"
 
@@ -58,20 +57,18 @@ LP_INLINE float half_max(const uint16_t *x, int dtype)
 }
 
 /* block_fast of a whole block */
-LP_INLINE int half_fast(const uint16_t *x, int dtype, raw_sum *raw, group_sums *sums, float *maxima, vf *peak)
+LP_INLINE int direct_fast(const unsigned char *x, reading r, raw_sum *raw, group_sums *sums, vf *peak, int what)
 {
-    const float open = __builtin_nanf(""); /* the maximum, as in block_fast */
-    const origin start = {(const unsigned char *)x, 16 * sizeof *x};
+    const size_t width = r.dtype == DTYPE_F32 ? sizeof(float) : sizeof(uint16_t);
+    const origin start = {x, 16 * width};
     vu bits = v_bits_zero();
     vf magic = v_set1(EXP_MAGIC);
     LP_FINISH(magic);
     for (int i = 0; i < LP_GROUPS; i++) {
         const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
-        float *s = sums->s + i * LP_LANES;
-        group_fast(x + i * LP_GROUP, dtype, from, s, NULL, maxima != NULL ? maxima + i * LP_LANES : NULL, v_set1(open),
-                   magic, peak, &bits, 0, 0, NULL, 0, AHEAD_NOTHING);
+        group_fast(from.at, r, from, sums_of_group(sums, i), magic, peak, &bits, what, 0);
     }
-    return groups_add_up(sums, LP_GROUPS, bits, open, raw, 1, 0);
+    return groups_add_up(sums, LP_GROUPS, bits, peak_max(*peak, what), raw, 1, what == SUMS_ENTROPY);
 }
 
 /* how many of a block's bits, some of them flipped, are above the bound as signed integers, or below it */
@@ -102,16 +99,80 @@ LP_INLINE uint64_t half_count(const uint16_t *x, uint16_t level, int not_below)
     return level >> 15 ? half_compare(x, (level & 0x7FFF) + not_below, 1) : half_compare(x, level - not_below, 0);
 }
 
-static __attribute__((noinline)) void half_rank(scan *job, const uint16_t *x, int dtype)
+LP_INLINE void half_rank(scan *job, const uint16_t *x, int dtype, float above, float not_below)
 {
-    const uint16_t level = half_bits(job->token_logit + 0.0F, dtype); /* +0 for -0 */
     if (job->rank & SCAN_ABOVE) {
-        job->above += half_count(x, level, 0);
+        job->above += half_count(x, half_bits(above + 0.0F, dtype), 0); /* +0 for -0 */
     }
     if (job->rank & SCAN_NOT_BELOW) {
+        const uint16_t level = half_bits(not_below + 0.0F, dtype);
         /* not below either zero: above the negative float that is next to them */
         job->not_below += level == 0 ? half_count(x, 0x8001, 0) : half_count(x, level, 1);
     }
+}
+
+/* Keys of the floats of a dtype, from -inf to inf, are in their order. */
+LP_INLINE int32_t key_most(int dtype)
+{
+    return dtype == DTYPE_F32 ? 0x7F800000 : dtype == DTYPE_BF16 ? 0x7F80 : 0x7C00;
+}
+
+LP_INLINE int32_t key_of(float x, int dtype)
+{
+    const int32_t bits = dtype == DTYPE_F32 ? (int32_t)float_bits(x) : (int16_t)half_bits(x, dtype);
+    return bits ^ ((bits >> 31) & (dtype == DTYPE_F32 ? 0x7FFFFFFF : 0x7FFF));
+}
+
+LP_INLINE float key_float(int32_t key, int dtype)
+{
+    const uint32_t bits = (uint32_t)(key ^ ((key >> 31) & (dtype == DTYPE_F32 ? 0x7FFFFFFF : 0x7FFF)));
+    return dtype == DTYPE_F32 ? bits_float(bits) : half_float((uint16_t)bits, dtype);
+}
+
+/* The levels of logits before they are scaled, for which as many are above, and not below, as for the scaled level afterwards. Products
+ * are in the order of their factors, and several may be the same. */
+typedef struct raw_level {
+    float above, not_below;
+} raw_level;
+
+LP_INLINE int level_passed(float x, float scale, float level, int above)
+{
+    const float y = x * scale;
+    return above ? y > level : y >= level;
+}
+
+/* the lowest key whose float, scaled, is above the level, or not below it; one more than there are, where there is none */
+LP_INLINE int32_t key_passing(float level, float scale, int dtype, int above)
+{
+    enum { NEAR = 4 };
+    const int32_t most = key_most(dtype);
+    int32_t low = -most - 1, high = most + 1;
+    const float guess = level / scale;
+    if (guess == guess) {
+        const int32_t key = key_of(guess, dtype);
+        if (key < most - NEAR && level_passed(key_float(key + NEAR, dtype), scale, level, above)) {
+            high = key + NEAR;
+        }
+        if (key > -most + NEAR && !level_passed(key_float(key - NEAR, dtype), scale, level, above)) {
+            low = key - NEAR;
+        }
+    }
+    while (low < high) {
+        const int32_t middle = (int32_t)(((int64_t)low + high) >> 1);
+        if (level_passed(key_float(middle, dtype), scale, level, above)) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return low;
+}
+
+static __attribute__((noinline)) raw_level raw_level_of(float level, float scale, int dtype)
+{
+    const raw_level r = {key_float(key_passing(level, scale, dtype, 1) - 1, dtype),
+                         key_float(key_passing(level, scale, dtype, 0), dtype)};
+    return r;
 }
 #endif
 #endif
