@@ -214,9 +214,12 @@ LP_INLINE void lane_elements(vf x[LP_SETS], const void *group, size_t at, readin
 /* the largest of each lane's eight */
 LP_INLINE vf lane_max(const float *group, size_t at)
 {
-    vf x[LP_SETS];
-    lane_elements(x, group, at, reading_f32());
-    return largest_of_eight(x);
+    vf max = v_load(group + at);
+    LP_UNROLL for (size_t i = 1; i < LP_SETS; i++)
+    {
+        max = v_max(max, v_load(group + at + i * LP_LANES));
+    }
+    return max;
 }
 
 /* where the sums of group i go */
@@ -257,8 +260,8 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
         LP_UNROLL for (int p = 0; p < 4; p++)
         {
             const size_t at = (size_t)(2 * p * LP_LANES + c * LP_WIDTH);
-            /* again, where that is a load and no more: registers are few */
-            const int kept = entropy && (r.dtype != DTYPE_F32 || r.scaled);
+            /* again, where that is a load and no more and registers are few: an ISA of many columns has many */
+            const int kept = entropy && (LP_LOOP_COLUMNS || r.dtype != DTYPE_F32 || r.scaled);
             vf x1[2] = {kept ? eight[2 * p] : load_logits(x, at, r),
                         kept ? eight[2 * p + 1] : load_logits(x, at + LP_LANES, r)};
             if (!entropy) {
