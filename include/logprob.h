@@ -56,17 +56,17 @@ extern "C" {
  *
  * ---- Accuracy, found / proven ---------------------------------------------------------------------------------------
  * R: the sum of e^(x' - max_logit) over all but one maximum. An ulp is that of the larger of result and exact value.
- *     logsumexp              0.5 ulp + 2.3e-7 / 0.5 ulp + 2.8e-7 R / (1 + R)
+ *     logsumexp              0.5 ulp + 2.4e-7 / 0.5 ulp + 2.8e-7 R / (1 + R)
  *     log_norm, relative     0.5 ulp + 2.5e-7 / 0.5 ulp + 2.8e-7
  *     logprob of p >= 0.5    3.8 ulp / 5.2 ulp, and 2.1 where one element carries the rest
  *     logprob of p < 0.5     2.4 ulp / 1.25 ulp + 2.8e-7 R / (1 + R)
- *     entropy, relative      0.5 ulp + 2.2e-7 / 0.5 ulp + 5.8e-7
+ *     entropy, relative      0.5 ulp + 2.4e-7 / 0.5 ulp + 5.8e-7
  * Worst rows, by a climbing search against MPFR (tests/worst/<name>.txt, measured again on every ISA):
- *     logsumexp    256 logits, got -0x1.eb5344p-3, exact -0x1.eb53243fff7adp-3
- *     log_norm     256 logits, got 0x1.180586p-19, exact 0x1.18058092da7fep-19
- *     top_logprob  256 logits, element 224: got -0x1.ff7f24p-8, exact -0x1.ff7f2b8a53276p-8
- *     log_softmax  2304 logits, element 724: got -0x1.ed2684p-1, exact -0x1.ed267f598b56p-1
- *     entropy      1039 logits, got 0x1.044444p-9, exact 0x1.044448a9eca7cp-9
+ *     logsumexp    256 logits, got 0x1.d07c4p-3, exact 0x1.d07c608744081p-3
+ *     log_norm     256 logits, got 0x1.729bfp-14, exact 0x1.729be90404149p-14
+ *     top_logprob  256 logits, element 224: got -0x1.fff804p-8, exact -0x1.fff80b9867b5cp-8
+ *     log_softmax  2304 logits, element 724: got -0x1.fd744cp-1, exact -0x1.fd74472551e06p-1
+ *     entropy      1039 logits, got 0x1.34bacap-10, exact 0x1.34bacfc9e49cap-10
  * docs/accuracy.md derives the bounds and shows what other libraries give for the same rows.
  *
  * Stack: at most 57 KiB a call; a thread of 64 KiB has enough for any.
