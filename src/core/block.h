@@ -355,7 +355,8 @@ LP_INLINE void group_fast_last(const float *x, size_t n, lane_sums to, vf *peak,
 
 /* Careful path of one group: elements that are -inf or below the reference's window count as exactly 0; `all` says that there are
  * none. */
-LP_INLINE void group_careful(const float *x, lane_sums to, const reference *ref, int all, int entropy)
+LP_INLINE void group_careful(const float *x, const float *largest, lane_sums to, const reference *ref, int all,
+                             int entropy)
 {
     const vf shift = v_set1(ref->shift), lowest = v_set1(ref->lowest), magic = v_set1(ref->magic);
     /* what is dropped is computed as e^0: e^lowest could be subnormal, which takes the CPU a hundred cycles */
@@ -365,7 +366,7 @@ LP_INLINE void group_careful(const float *x, lane_sums to, const reference *ref,
     {
         vf pair[4], pair_q[4], high = zero;
         if (entropy) { /* subtraction keeps the order, so the largest after it is the largest's difference */
-            high = v_sub(lane_max(x, (size_t)(c * LP_WIDTH)), shift);
+            high = v_sub(v_load(largest + c * LP_WIDTH), shift);
             high = all ? high : v_max(high, lowest);
         }
         LP_UNROLL for (int p = 0; p < 4; p++)
@@ -391,39 +392,40 @@ LP_INLINE void group_careful(const float *x, lane_sums to, const reference *ref,
 }
 
 /* the same of a block's groups */
-LP_INLINE void groups_careful(group_sums *sums, const float *const group[], int groups, const reference *ref, int all,
-                              int entropy)
+LP_INLINE void groups_careful(group_sums *sums, const float *const group[], const float *lanes, int groups,
+                              const reference *ref, int all, int entropy)
 {
     for (int g = 0; g < groups; g++) {
-        group_careful(group[g], sums_of_group(sums, g), ref, all, entropy);
+        group_careful(group[g], entropy ? lanes + g * LP_LANES : NULL, sums_of_group(sums, g), ref, all, entropy);
     }
 }
 
-/* functions of their own, for their constants and their stack */
-typedef void careful_function(group_sums *sums, const float *const group[], int groups, const reference *ref);
+/* functions of their own, for their constants and their stack; lanes: each lane's largest element, for the entropy */
+typedef void careful_function(group_sums *sums, const float *const group[], const float *lanes, int groups,
+                              const reference *ref);
 
-static __attribute__((noinline)) void careful_some(group_sums *sums, const float *const group[], int groups,
-                                                   const reference *ref)
+static __attribute__((noinline)) void careful_some(group_sums *sums, const float *const group[], const float *lanes,
+                                                   int groups, const reference *ref)
 {
-    groups_careful(sums, group, groups, ref, 0, 0);
+    groups_careful(sums, group, lanes, groups, ref, 0, 0);
 }
 
-static __attribute__((noinline)) void careful_all(group_sums *sums, const float *const group[], int groups,
-                                                  const reference *ref)
+static __attribute__((noinline)) void careful_all(group_sums *sums, const float *const group[], const float *lanes,
+                                                  int groups, const reference *ref)
 {
-    groups_careful(sums, group, groups, ref, 1, 0);
+    groups_careful(sums, group, lanes, groups, ref, 1, 0);
 }
 
-static __attribute__((noinline)) void careful_some_entropy(group_sums *sums, const float *const group[], int groups,
-                                                           const reference *ref)
+static __attribute__((noinline)) void careful_some_entropy(group_sums *sums, const float *const group[],
+                                                           const float *lanes, int groups, const reference *ref)
 {
-    groups_careful(sums, group, groups, ref, 0, 1);
+    groups_careful(sums, group, lanes, groups, ref, 0, 1);
 }
 
-static __attribute__((noinline)) void careful_all_entropy(group_sums *sums, const float *const group[], int groups,
-                                                          const reference *ref)
+static __attribute__((noinline)) void careful_all_entropy(group_sums *sums, const float *const group[],
+                                                          const float *lanes, int groups, const reference *ref)
 {
-    groups_careful(sums, group, groups, ref, 1, 1);
+    groups_careful(sums, group, lanes, groups, ref, 1, 1);
 }
 
 /* largest element, smallest one above -inf, and what else there is */
@@ -534,13 +536,13 @@ static inline int narrow_holds(double s)
     return s >= NARROW_LEAST && s < NARROW_MOST; /* false for NaN */
 }
 
-static void sum_careful(const float *const group[LP_GROUPS], int groups, const reference *ref, const extent *all,
-                        raw_sum *raw, int entropy)
+static void sum_careful(const float *const group[LP_GROUPS], const float *lanes, int groups, const reference *ref,
+                        const extent *all, raw_sum *raw, int entropy)
 {
     static careful_function *const ways[2][2] = {{careful_some, careful_some_entropy},
                                                  {careful_all, careful_all_entropy}};
     group_sums sums;
-    ways[extent_counts(all, ref)][entropy](&sums, group, groups, ref);
+    ways[extent_counts(all, ref)][entropy](&sums, group, lanes, groups, ref);
     if (entropy) {
         lanes_settle(sums.q, sums.s, sums.high, groups, raw->m - ref->shift);
     }
@@ -565,13 +567,13 @@ static int block_careful(row *r, const float *const group[LP_GROUPS], int groups
     raw->m = all.max;
     int narrow = extent_is_narrow(&all);
     if (narrow) {
-        sum_careful(group, groups, &narrow_reference, &all, raw, entropy);
+        sum_careful(group, lanes, groups, &narrow_reference, &all, raw, entropy);
         narrow = narrow_holds(raw->s);
     }
     r->wide_hint = all.absent ? 1 : !narrow || all.min < NARROW_LOWEST ? ROW_WIDE : 0;
     if (!narrow) {
         reference wide = wide_reference(all.max);
-        sum_careful(group, groups, &wide, &all, raw, entropy);
+        sum_careful(group, lanes, groups, &wide, &all, raw, entropy);
     }
     return 1;
 }

@@ -445,7 +445,7 @@ static double row_total(group_sums *sums, const block_groups *g, const footing *
 {
     if (g->whole < g->count) {
         group_sums last;
-        careful_some(&last, g->at + g->whole, 1, &on->ref);
+        careful_some(&last, g->at + g->whole, NULL, 1, &on->ref);
         memcpy(sums->s + (size_t)g->whole * LP_LANES, last.s, LP_LANES * sizeof(float));
     }
     return v_sum_groups(sums->s, sums_pad(sums, g->count));
