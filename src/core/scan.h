@@ -444,24 +444,78 @@ LP_INLINE void scan_direct(scan *job, scan_state *st, const source *from, float 
 /* functions of their own: the loop over blocks has no registers for them */
 typedef void direct_function(scan *job, scan_state *st, const source *from, float *buffer, size_t offset,
                              int32_t first);
-#define LP_DIRECT(name, what, dtype, scaled)                                                                           \
-    static __attribute__((noinline)) void name(scan *job, scan_state *st, const source *from, float *buffer,           \
-                                               size_t offset, int32_t first)                                           \
-    {                                                                                                                  \
-        scan_direct(job, st, from, buffer, offset, first, what, dtype, scaled);                                        \
-    }
-LP_DIRECT(direct_bf16, SUMS_ALONE, DTYPE_BF16, 0)
-LP_DIRECT(direct_f16, SUMS_ALONE, DTYPE_F16, 0)
-LP_DIRECT(direct_bf16_high, SUMS_HIGH, DTYPE_BF16, 0)
-LP_DIRECT(direct_f16_high, SUMS_HIGH, DTYPE_F16, 0)
-LP_DIRECT(direct_f32_scaled, SUMS_HIGH, DTYPE_F32, 1)
-LP_DIRECT(direct_bf16_scaled, SUMS_HIGH, DTYPE_BF16, 1)
-LP_DIRECT(direct_f16_scaled, SUMS_HIGH, DTYPE_F16, 1)
-LP_DIRECT(direct_bf16_entropy, SUMS_ENTROPY, DTYPE_BF16, 0)
-LP_DIRECT(direct_f16_entropy, SUMS_ENTROPY, DTYPE_F16, 0)
-LP_DIRECT(direct_f32_scaled_entropy, SUMS_ENTROPY, DTYPE_F32, 1)
-LP_DIRECT(direct_bf16_scaled_entropy, SUMS_ENTROPY, DTYPE_BF16, 1)
-LP_DIRECT(direct_f16_scaled_entropy, SUMS_ENTROPY, DTYPE_F16, 1)
+
+static __attribute__((noinline)) void direct_bf16(scan *job, scan_state *st, const source *from, float *buffer,
+                                                  size_t offset, int32_t first)
+{
+    scan_direct(job, st, from, buffer, offset, first, SUMS_ALONE, DTYPE_BF16, 0);
+}
+
+static __attribute__((noinline)) void direct_f16(scan *job, scan_state *st, const source *from, float *buffer,
+                                                 size_t offset, int32_t first)
+{
+    scan_direct(job, st, from, buffer, offset, first, SUMS_ALONE, DTYPE_F16, 0);
+}
+
+static __attribute__((noinline)) void direct_bf16_high(scan *job, scan_state *st, const source *from, float *buffer,
+                                                       size_t offset, int32_t first)
+{
+    scan_direct(job, st, from, buffer, offset, first, SUMS_HIGH, DTYPE_BF16, 0);
+}
+
+static __attribute__((noinline)) void direct_f16_high(scan *job, scan_state *st, const source *from, float *buffer,
+                                                      size_t offset, int32_t first)
+{
+    scan_direct(job, st, from, buffer, offset, first, SUMS_HIGH, DTYPE_F16, 0);
+}
+
+static __attribute__((noinline)) void direct_f32_scaled(scan *job, scan_state *st, const source *from, float *buffer,
+                                                        size_t offset, int32_t first)
+{
+    scan_direct(job, st, from, buffer, offset, first, SUMS_HIGH, DTYPE_F32, 1);
+}
+
+static __attribute__((noinline)) void direct_bf16_scaled(scan *job, scan_state *st, const source *from, float *buffer,
+                                                         size_t offset, int32_t first)
+{
+    scan_direct(job, st, from, buffer, offset, first, SUMS_HIGH, DTYPE_BF16, 1);
+}
+
+static __attribute__((noinline)) void direct_f16_scaled(scan *job, scan_state *st, const source *from, float *buffer,
+                                                        size_t offset, int32_t first)
+{
+    scan_direct(job, st, from, buffer, offset, first, SUMS_HIGH, DTYPE_F16, 1);
+}
+
+static __attribute__((noinline)) void direct_bf16_entropy(scan *job, scan_state *st, const source *from, float *buffer,
+                                                          size_t offset, int32_t first)
+{
+    scan_direct(job, st, from, buffer, offset, first, SUMS_ENTROPY, DTYPE_BF16, 0);
+}
+
+static __attribute__((noinline)) void direct_f16_entropy(scan *job, scan_state *st, const source *from, float *buffer,
+                                                         size_t offset, int32_t first)
+{
+    scan_direct(job, st, from, buffer, offset, first, SUMS_ENTROPY, DTYPE_F16, 0);
+}
+
+static __attribute__((noinline)) void direct_f32_scaled_entropy(scan *job, scan_state *st, const source *from,
+                                                                float *buffer, size_t offset, int32_t first)
+{
+    scan_direct(job, st, from, buffer, offset, first, SUMS_ENTROPY, DTYPE_F32, 1);
+}
+
+static __attribute__((noinline)) void direct_bf16_scaled_entropy(scan *job, scan_state *st, const source *from,
+                                                                 float *buffer, size_t offset, int32_t first)
+{
+    scan_direct(job, st, from, buffer, offset, first, SUMS_ENTROPY, DTYPE_BF16, 1);
+}
+
+static __attribute__((noinline)) void direct_f16_scaled_entropy(scan *job, scan_state *st, const source *from,
+                                                                float *buffer, size_t offset, int32_t first)
+{
+    scan_direct(job, st, from, buffer, offset, first, SUMS_ENTROPY, DTYPE_F16, 1);
+}
 
 /* what there is for the row's dtype and scale; plain f32 has no need of it */
 static direct_function *direct_of(const source *from, int list, int entropy)
