@@ -164,34 +164,38 @@ static int token_holds(const state *s, const coverage *c)
     return s->token >= -1 && (here || s->token_logit == 0);
 }
 
-/* the ids of a range that lie in blocks that it covers whole; begin >= end: none */
-static id_range range_complete(id_range r)
+/* The ids that lie in complete blocks, and so in the row and, may be, in the list: of each range those in the blocks that it covers
+ * whole; begin >= end: none. */
+typedef struct completed {
+    id_range range[LP_STREAM_RANGES];
+    size_t ranges;
+    int64_t blocks;
+} completed;
+
+static completed completed_of(const coverage *c)
 {
-    const int32_t before = (r.begin - 1) / LP_BLOCK + (r.begin > 0); /* blocks that begin before it */
-    const id_range whole = {before > INT32_MAX / LP_BLOCK ? INT32_MAX : before * LP_BLOCK, r.end / LP_BLOCK * LP_BLOCK};
-    return whole;
+    completed done;
+    done.ranges = c->ranges;
+    done.blocks = 0;
+    for (size_t i = 0; i < c->ranges; i++) {
+        const id_range r = c->range[i];
+        const int32_t before = (r.begin - 1) / LP_BLOCK + (r.begin > 0); /* blocks that begin before it */
+        const id_range whole = {before > INT32_MAX / LP_BLOCK ? INT32_MAX : before * LP_BLOCK,
+                                r.end / LP_BLOCK * LP_BLOCK};
+        done.range[i] = whole;
+        done.blocks += whole.begin < whole.end ? (whole.end - whole.begin) / LP_BLOCK : 0;
+    }
+    return done;
 }
 
-/* whether an id lies in a block that is complete, and so in the row and, may be, in the list */
-static int is_complete(const coverage *c, int32_t id)
+static int is_complete(const completed *done, int32_t id)
 {
-    for (size_t i = 0; i < c->ranges; i++) {
-        const id_range whole = range_complete(c->range[i]);
-        if (id >= whole.begin && id < whole.end) {
+    for (size_t i = 0; i < done->ranges; i++) {
+        if (id >= done->range[i].begin && id < done->range[i].end) {
             return 1;
         }
     }
     return 0;
-}
-
-static int64_t complete_blocks(const coverage *c)
-{
-    int64_t n = 0;
-    for (size_t i = 0; i < c->ranges; i++) {
-        const id_range whole = range_complete(c->range[i]);
-        n += whole.begin < whole.end ? (whole.end - whole.begin) / LP_BLOCK : 0;
-    }
-    return n;
 }
 
 static int within(int64_t x, int64_t most)
@@ -222,7 +226,7 @@ static int row_bounded(const row *r, int64_t blocks)
     return acc_holds(&r->s, blocks) & acc_holds(&r->t, blocks) & sums_hold(&r->full) & sums_hold(&r->rest);
 }
 
-static int row_holds(const state *s, const coverage *c)
+static int row_holds(const state *s, const completed *done)
 {
     row r, fresh;
     memcpy(&r, s->row, sizeof r);
@@ -232,13 +236,13 @@ static int row_holds(const state *s, const coverage *c)
     }
     fresh.flags |= r.flags & (ROW_NAN | ROW_INF);
     if (r.id < 0) { /* nothing with mass is complete: as at first, but for these flags */
-        return memcmp(&r, &fresh, sizeof r) == 0 && (fresh.flags == ROW_ENTROPY || complete_blocks(c) > 0);
+        return memcmp(&r, &fresh, sizeof r) == 0 && (fresh.flags == ROW_ENTROPY || done->blocks > 0);
     }
-    return r.flags == fresh.flags && r.wide_hint == 0 && is_finite(r.max) && is_complete(c, r.id) &&
-           row_bounded(&r, complete_blocks(c));
+    return r.flags == fresh.flags && r.wide_hint == 0 && is_finite(r.max) && is_complete(done, r.id) &&
+           row_bounded(&r, done->blocks);
 }
 
-static int top_holds(const state *s, const coverage *c)
+static int top_holds(const state *s, const completed *done)
 {
     const unsigned char *logit = state_list_read(s), *id = logit + (size_t)s->k * sizeof(float);
     const size_t k = (size_t)s->k, n = s->top_n, end = slots_at(s->k) - sizeof *s;
@@ -254,7 +258,7 @@ static int top_holds(const state *s, const coverage *c)
         memcpy(&x, logit + i * sizeof x, sizeof x);
         memcpy(&token, id + i * sizeof token, sizeof token);
         uint64_t key = topk_key(x, token);
-        if (!is_finite(x) || !is_complete(c, token) || ((s->flags & STREAM_SORTED) && key >= before)) {
+        if (!is_finite(x) || !is_complete(done, token) || ((s->flags & STREAM_SORTED) && key >= before)) {
             return 0;
         }
         before = key;
@@ -290,7 +294,11 @@ int state_holds(const state *s)
         return 0;
     }
     const coverage c = state_coverage(s);
-    if (!ranges_hold(s, &c) || !form_holds(s) || !token_holds(s, &c) || !row_holds(s, &c) || !top_holds(s, &c)) {
+    if (!ranges_hold(s, &c)) {
+        return 0;
+    }
+    const completed done = completed_of(&c);
+    if (!form_holds(s) || !token_holds(s, &c) || !row_holds(s, &done) || !top_holds(s, &done)) {
         return 0;
     }
     for (size_t i = 0; i < c.slots; i++) {

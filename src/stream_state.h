@@ -321,10 +321,21 @@ static inline uint64_t row_sum(const state *s)
 /* the words of n floats or ids, added up; half a word at the end counts as a whole one */
 static inline uint64_t list_part(const unsigned char *p, size_t n)
 {
-    uint64_t sum = words_sum(p, 0, n / 2);
-    if (n % 2 != 0) {
+    const size_t bytes = n * sizeof(float);
+    two_words four = {0, 0}, x;
+    size_t i = 0;
+    for (; i + sizeof x <= bytes; i += sizeof x) {
+        memcpy(&x, p + i, sizeof x);
+        four += x;
+    }
+    uint64_t sum = four[0] + four[1];
+    if (bytes - i >= sizeof sum) {
+        sum += load_u64(p + i);
+        i += sizeof sum;
+    }
+    if (i < bytes) {
         uint32_t last;
-        memcpy(&last, p + (n - 1) * sizeof last, sizeof last);
+        memcpy(&last, p + i, sizeof last);
         sum += last;
     }
     return sum;
