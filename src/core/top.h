@@ -243,27 +243,38 @@ LP_INLINE void list_insert(topk *t, const candidates *c, int vectors)
     const vf absent = v_set1(-__builtin_inff()), first = v_set1(__builtin_inff());
     float *logit = (float *)(void *)t->logit, *id = (float *)(void *)t->id; /* at any byte */
     vf x[LIST_VECTORS], name[LIST_VECTORS];
-    LP_UNROLL for (int v = 0; v < vectors; v++)
+    LP_UNROLL for (int v = 0; v < LIST_VECTORS; v++)
     {
+        if (v >= vectors) {
+            continue; /* clang leaves a loop as one whose end is known only after inlining */
+        }
         const size_t at = (size_t)v * LP_WIDTH, there = t->n > at ? t->n - at : 0;
         x[v] = v_load_first(logit + at, there, absent);
         name[v] = v_load_first(id + at, there, absent);
     }
     for (size_t i = 0; i < c->n; i++) {
         const vf own = v_set1(c->x[i] + 0.0F), own_name = v_set1(bits_float((uint32_t)c->id[i]));
-        LP_UNROLL for (int v = vectors - 1; v >= 0; v--)
+        vf last = first, name_last = first;
+        LP_UNROLL for (int v = 0; v < LIST_VECTORS; v++)
         {
-            const vf before = v_shift_in(v == 0 ? first : x[v - 1], x[v]);
-            const vf name_before = v_shift_in(v == 0 ? first : name[v - 1], name[v]);
+            if (v >= vectors) {
+                continue;
+            }
+            const vf stays = x[v], name_stays = name[v];
+            const vf before = v_shift_in(last, stays), name_before = v_shift_in(name_last, name_stays);
             const vf moved = v_where_ahead(before, name_before, own, own_name, own, before);
             const vf name_moved = v_where_ahead(before, name_before, own, own_name, own_name, name_before);
-            const vf stays = x[v];
-            x[v] = v_where_ahead(stays, name[v], own, own_name, stays, moved);
-            name[v] = v_where_ahead(stays, name[v], own, own_name, name[v], name_moved);
+            x[v] = v_where_ahead(stays, name_stays, own, own_name, stays, moved);
+            name[v] = v_where_ahead(stays, name_stays, own, own_name, name_stays, name_moved);
+            last = stays;
+            name_last = name_stays;
         }
     }
-    LP_UNROLL for (int v = 0; v < vectors; v++)
+    LP_UNROLL for (int v = 0; v < LIST_VECTORS; v++)
     {
+        if (v >= vectors) {
+            continue; /* clang leaves a loop as one whose end is known only after inlining */
+        }
         const size_t at = (size_t)v * LP_WIDTH, there = n > at ? n - at : 0;
         v_store_first(logit + at, x[v], there);
         v_store_first(id + at, name[v], there);
