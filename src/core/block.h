@@ -713,11 +713,21 @@ LP_INLINE uint32_t set_mask(const float *x, float limit, int strict)
 }
 #endif
 
-/* the index in the block of the first element that equals m, which one of them does; no branch depends on where in its
- * group, for that cannot be predicted */
-static size_t block_find(const block_groups *g, float m)
+/* the first of the groups that has m, the largest element, by the largest of its lanes; no branch depends on which */
+static __attribute__((noinline)) int group_of_max(const float *lanes, int groups, float m)
 {
-    for (int i = 0;; i++) {
+    int at = 0;
+    for (int i = groups - 1; i >= 0; i--) {
+        at = set_mask(lanes + i * LP_LANES, m, 0) != 0 ? i : at;
+    }
+    return at;
+}
+
+/* the index in the block of the first element that equals m, which one of them does, and none before the given group; no branch depends
+ * on where in its group, for that cannot be predicted */
+static size_t block_find(const block_groups *g, float m, int group)
+{
+    for (int i = group;; i++) {
         uint64_t hit = 0;
         size_t at = 0;
         for (size_t j = LP_SETS; j > 0; j -= 2) {
@@ -810,7 +820,7 @@ LP_INLINE int peak_exceeds(vf peak, float bound)
 /* The block that became the held one during a scan. Where its maximum lies and what is left without it is needed only of
  * the last such block: it is settled when the scan ends. Until then row.id is the block's first id, which orders blocks. */
 typedef struct held_block {
-    int any;
+    int any, group; /* before which its maximum is not */
     size_t offset, n;
     raw_sum raw;
     /* The sums of the last block that did not become it, s = 0 where there are none: they are deposited one block later. Sum,
@@ -839,7 +849,9 @@ LP_INLINE void block_wait(row *r, held_block *held, const raw_sum *raw)
     held->waiting = *raw;
 }
 
-LP_INLINE void block_hold(row *r, held_block *held, size_t offset, size_t n, int32_t first, const raw_sum *raw)
+/* lanes: each lane's largest element, if they are known, or NULL */
+LP_INLINE void block_hold(row *r, held_block *held, size_t offset, size_t n, int32_t first, const raw_sum *raw,
+                          const float *lanes)
 {
     if (r->id >= 0 && !(raw->m > r->max || (raw->m == r->max && first < r->id))) {
         block_wait(r, held, raw);
@@ -852,6 +864,7 @@ LP_INLINE void block_hold(row *r, held_block *held, size_t offset, size_t n, int
     r->max = raw->m;
     r->id = first;
     held->any = 1;
+    held->group = lanes != NULL ? group_of_max(lanes, (int)((n + LP_GROUP - 1) / LP_GROUP), raw->m) : 0;
     held->offset = offset;
     held->n = n;
     held->raw = *raw;
@@ -859,7 +872,7 @@ LP_INLINE void block_hold(row *r, held_block *held, size_t offset, size_t n, int
 
 static void block_settle_groups(row *r, const held_block *held, const block_groups *g)
 {
-    size_t at = block_find(g, held->raw.m);
+    size_t at = block_find(g, held->raw.m, held->group);
     r->rest = block_rest(g, at, &held->raw);
     r->id += (int32_t)at;
 }

@@ -68,7 +68,7 @@ static footing footing_narrow(void)
 static __attribute__((noinline)) void pair_hold(row *r, pair_side *side, const pair_way *way, size_t offset, size_t n,
                                                 const raw_sum *raw)
 {
-    block_hold(r, &side->held, offset, n, (int32_t)offset, raw);
+    block_hold(r, &side->held, offset, n, (int32_t)offset, raw, NULL);
     if (side->held.offset == offset) {
         side->way = *way;
     }

@@ -137,7 +137,7 @@ LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const
     if (level_reached(&st->max, job->row->max, peak, known)) {
         raw->m = known ? v_max_lanes(peak) + 0.0F : block_max(g);
         st->top.crowded = known || raw->m > job->row->max ? st->top.crowded : CROWDED;
-        block_hold(job->row, &st->held, offset, n, first, raw);
+        block_hold(job->row, &st->held, offset, n, first, raw, maxima);
     } else {
         block_wait(job->row, &st->held, raw);
     }
@@ -158,7 +158,7 @@ LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const
 LP_INLINE void scan_known(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, const float *maxima,
                           const raw_sum *raw, size_t offset, size_t n, int32_t first, const presence *there)
 {
-    block_hold(job->row, &st->held, offset, n, first, raw);
+    block_hold(job->row, &st->held, offset, n, first, raw, maxima);
     if (job->top != NULL && raw->m >= st->top.limit) {
         if (maxima == NULL) {
             bound_update(&st->limit, st->top.limit);
@@ -181,7 +181,7 @@ static __attribute__((noinline)) void scan_picks(scan *job, scan_state *st, pick
     if (!block_sparse(job->row, p, &raw)) {
         return;
     }
-    block_hold(job->row, &st->held, offset, n, first, &raw);
+    block_hold(job->row, &st->held, offset, n, first, &raw, NULL);
     if (job->top != NULL && raw.m >= st->top.limit) {
         const vf limit = v_set1(st->top.limit), absent = v_set1(-__builtin_inff());
         candidates_room(&st->top, p->n);
@@ -423,10 +423,10 @@ LP_INLINE void scan_direct(scan *job, scan_state *st, const source *from, float 
         return;
     }
     if (what == SUMS_ENTROPY) {
-        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw);
+        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw, sums.high);
     } else if (level_reached(&st->max, job->row->max, peak, known)) {
         raw.m = known ? v_max_lanes(peak) + 0.0F : half_max((const uint16_t *)(const void *)block.data, dtype);
-        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw);
+        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw, known ? sums.high : NULL);
     } else {
         block_wait(job->row, &st->held, &raw);
     }

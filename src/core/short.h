@@ -80,7 +80,7 @@ LP_INLINE void short_one(row *r, const source *from, size_t n, int entropy)
         short_otherwise(r, from, n, entropy);
         return;
     }
-    one.at = block_find(&one.groups, one.raw.m);
+    one.at = block_find(&one.groups, one.raw.m, 0);
     const block_sum rest = block_rest(&one.groups, one.at, &one.raw), full = block_scale(&one.raw);
     row_of_block(r, entropy, one.raw.m, (int32_t)one.at, &full, &rest);
 }
@@ -98,7 +98,7 @@ LP_INLINE void short_rows(row *rows, const source *from, size_t count, size_t n,
     }
     for (size_t i = 0; i < count; i++) {
         if (r[i].fast) {
-            r[i].at = block_find(&r[i].groups, r[i].raw.m);
+            r[i].at = block_find(&r[i].groups, r[i].raw.m, 0);
         }
     }
     short_rests(r, count, rest);
