@@ -7,6 +7,9 @@
 
 enum { LP_WIDTH = 16 };
 #define LP_MANY_REGISTERS 1 /* core/scan.h */
+#ifndef __clang__
+#define LP_SUMMED(v) __asm__ volatile("" : "+v"(v)) /* gcc would put these off, and copy what they are made of */
+#endif
 typedef __m512 vf;
 typedef __m512i vu;
 

@@ -144,7 +144,8 @@ LP_INLINE void lanes_settle(float *q, const float *s, const float *high, int gro
 }
 
 /* An ISA with so many columns that a flat loop over them makes compilers spill says that it stays a loop; LP_FINISH asks for
- * a value now, so that no more is at work than the registers hold, LP_FOUND for the largest of a lane. */
+ * a value now, so that no more is at work than the registers hold, LP_FOUND for the largest of a lane; LP_SUMMED alone for the sum of a
+ * pair of elements that stay in registers until then. */
 #ifndef LP_LOOP_COLUMNS
 #define LP_LOOP_COLUMNS 0
 #define LP_UNROLL_COLUMNS LP_UNROLL
@@ -154,6 +155,9 @@ LP_INLINE void lanes_settle(float *q, const float *s, const float *high, int gro
 #endif
 #ifndef LP_FOUND
 #define LP_FOUND(v) LP_FINISH(v)
+#endif
+#ifndef LP_SUMMED
+#define LP_SUMMED(v)
 #endif
 
 /* asks for what was loaded to stay in a register, where a compiler would load it again for each use */
@@ -296,9 +300,15 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
             }
             pair[p] = v_add(e[0], e[1]);
             LP_FINISH(pair[p]);
+            if (kept) {
+                LP_SUMMED(pair[p]);
+            }
             if (entropy) {
                 pair_q[p] = v_fma(e[1], d[1], v_mul(e[0], d[0]));
                 LP_FINISH(pair_q[p]);
+                if (kept) {
+                    LP_SUMMED(pair_q[p]);
+                }
             }
             pairs_join(pair, p);
             if (entropy) {
