@@ -2,6 +2,7 @@
 /* Floats and doubles as their bits, and back. */
 #ifndef LP_BITS_H
 #define LP_BITS_H
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -31,5 +32,18 @@ static inline double bits_double(uint64_t bits)
     double x;
     memcpy(&x, &bits, sizeof x);
     return x;
+}
+
+/* the number of a word's lowest bit that is set; one is */
+static inline size_t first_bit(uint64_t word)
+{
+#if defined __clang__ && defined __x86_64__
+    uint64_t at;
+    /* tzcnt, where that exists, for both find the same. clang without BMI leaves the prefix out: eight operations on a Zen 4. */
+    __asm__("rep bsfq %1, %0" : "=r"(at) : "r"(word) : "cc");
+    return (size_t)at;
+#else
+    return (size_t)__builtin_ctzll(word);
+#endif
 }
 #endif

@@ -747,7 +747,7 @@ static size_t block_find(const block_groups *g, float m, int group)
             hit = pair != 0 ? pair : hit;
         }
         if (hit != 0) {
-            return (size_t)i * LP_GROUP + at + (size_t)__builtin_ctzll(hit);
+            return (size_t)i * LP_GROUP + at + first_bit(hit);
         }
     }
 }

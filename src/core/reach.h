@@ -94,7 +94,7 @@ LP_INLINE lane_walk walk_begin(const lane_words *w)
 /* the next of the block's lanes; called no more often than there are some */
 LP_INLINE size_t walk_next(lane_walk *walk, const lane_words *w)
 {
-    const size_t lane = w->at[walk->now] + (size_t)__builtin_ctzll(walk->word);
+    const size_t lane = w->at[walk->now] + first_bit(walk->word);
     const uint64_t rest = walk->word & (walk->word - 1), empty = zero_mask(rest);
     walk->word = rest | (walk->next & empty);
     walk->now += empty & 1;

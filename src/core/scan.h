@@ -189,7 +189,7 @@ static __attribute__((noinline)) void scan_picks(scan *job, scan_state *st, pick
             const vf x = v_load(p->x + i);
             uint32_t mask = v_mask_ge(x, limit) & v_mask_gt(x, absent) & picks_there(p, i);
             for (; mask != 0; mask &= mask - 1) {
-                size_t at = i + (size_t)__builtin_ctz(mask);
+                size_t at = i + first_bit(mask);
                 candidates_add(&st->top, p->x[at], first + p->at[at]);
             }
         }

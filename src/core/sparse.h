@@ -158,7 +158,7 @@ LP_INLINE size_t pick_bits(picks *p, const uint64_t *word, size_t n, const float
         uint64_t mask = word[some[i]];
         const size_t first = (size_t)some[i] * 64;
         do {
-            const size_t at = first + (size_t)__builtin_ctzll(mask);
+            const size_t at = first + first_bit(mask);
             if (x != NULL) {
                 memcpy(p->x + p->n, x + at, sizeof *x);
             }

@@ -452,9 +452,9 @@ LP_INLINE void candidates_take(candidates *c, const float *x, uint64_t mask, int
     }
 #endif
     for (; mask != 0; mask &= mask - 1, n++) {
-        int at = __builtin_ctzll(mask);
+        size_t at = first_bit(mask);
         memcpy(c->x + n, x + at, sizeof *x);
-        c->id[n] = first + at;
+        c->id[n] = first + (int32_t)at;
     }
     c->n = n;
 }
@@ -609,7 +609,7 @@ LP_INLINE void candidates_of_lanes(candidates *c, const elements *e, const lane_
         uint64_t mask = set_mask(x, above, 1) | (uint64_t)set_mask(x + LP_LANES, above, 1) << LP_LANES;
         mask &= n - i < AT_ONCE ? (UINT64_C(1) << (n - i) * LP_SETS) - 1 : UINT64_MAX;
         for (; mask != 0; mask &= mask - 1) {
-            size_t at = (size_t)__builtin_ctzll(mask);
+            size_t at = first_bit(mask);
             candidates_add(c, x[at], id[i + at / LP_SETS] + (int32_t)(at % LP_SETS * LP_LANES));
         }
     }
