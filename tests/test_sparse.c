@@ -119,7 +119,7 @@ END_TEST
 /* NaN and +inf among the few are seen, whatever shares their lane. */
 START_TEST(bad)
 {
-    enum { N = 2 * LP_BLOCK };
+    enum { N = 2 * LP_BLOCK, GROUP = 256, LANES = 32 };
     static float x[N];
     rng r = rng_for("bad", 0, 32);
     for (int round = 0; round < (test_quick() ? 50 : 500); round++) {
@@ -129,6 +129,10 @@ START_TEST(bad)
         }
         const size_t where = rng_below(&r, N);
         const bool nan = rng_below(&r, 2) != 0;
+        /* its lane's other elements: most are -inf, one or two may be there */
+        for (uint32_t other = rng_below(&r, 3); other-- > 0;) {
+            x[where / GROUP * GROUP + rng_below(&r, GROUP / LANES) * LANES + where % LANES] = rng_bell(&r);
+        }
         x[where] = nan ? NAN : INFINITY;
         float logsumexp, entropy;
         const place at = {"lp_entropy", nan ? "NaN" : "+inf", N, where};

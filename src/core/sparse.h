@@ -6,8 +6,10 @@
 #define LP_CORE_SPARSE_H
 #include "core/block.h"
 
-/* more elements in a group than this: its lanes are unlikely to hold one at most each */
-enum { DENSE = LP_GROUP / 16 };
+enum {
+    DENSE = LP_GROUP / 12, /* more elements in a group than this: its lanes are unlikely to hold two at most each */
+    NEXT_PAGE = 1024       /* elements ahead: a page of f32 */
+};
 
 /* what a block holds above -inf, NaN included */
 typedef struct presence {
@@ -18,12 +20,14 @@ typedef struct presence {
     uint32_t lone; /* one bit a group no lane of which holds more than one, and none a NaN */
 } presence;
 
+/* Looked at evenly, and quicker than memory is, rows are best left to the CPU's own prefetchers, which stop where a page ends: the next
+ * one is shown to them. What is asked for by line, as beside exponentials, takes the buffers that they fill. */
 LP_INLINE void group_presence(presence *p, const float *x, origin from, int group)
 {
-    const unsigned char *near = origin_ahead(from, LP_PREFETCH).at, *far = far_of(from).rest;
     const vf absent = v_set1(-__builtin_inff());
     vf max[LP_COLUMNS];
     uint64_t any = 0, twice = 0, shown = 0;
+    v_prefetch_far(origin_ahead(from, NEXT_PAGE).at);
     LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
     {
         max[c] = absent;
@@ -31,11 +35,6 @@ LP_INLINE void group_presence(presence *p, const float *x, origin from, int grou
     LP_UNROLL for (int i = 0; i < LP_SETS / 2; i++)
     {
         uint64_t pair = 0; /* of sets */
-        LP_UNROLL for (int line = 0; line < 4; line++, near += from.line, far += from.line)
-        {
-            v_prefetch(near);
-            v_prefetch_rest(far);
-        }
         LP_UNROLL for (int c = 0; c < 2 * LP_COLUMNS; c++)
         {
             const vf a = v_load(x + 2 * i * LP_LANES + c * LP_WIDTH);
@@ -78,19 +77,65 @@ LP_INLINE void block_presence(presence *p, const block_groups *g, origin from)
     }
 }
 
-/* The sums of a group where no lane holds two: e^x of their maxima. */
-LP_INLINE void group_lone(const float *x, lane_sums to, vf *peak, vu *bits, int entropy)
+/* The largest element of each lane of a group but one. Returns whether that one, which is known, and this are all that the lanes
+ * hold, and none is NaN: that could hide another, or stand twice for one. */
+LP_INLINE int group_second(float second[LP_LANES], const float *x, const float *max, const uint64_t *word)
+{
+    const vf absent = v_set1(-__builtin_inff());
+    int there = 0, found = 0;
+    uint32_t nan = 0;
+    for (int i = 0; i < LP_GROUP / 64; i++) {
+        there += __builtin_popcountll(word[i]);
+    }
+    if (there > DENSE) {
+        return 0;
+    }
+    _Pragma("GCC unroll 1") for (int c = 0; c < LP_COLUMNS; c++)
+    {
+        vf first = absent, next = absent;
+        LP_UNROLL for (int i = 0; i < LP_SETS; i += 2)
+        {
+            const vf a = v_load(x + i * LP_LANES + c * LP_WIDTH), b = v_load(x + (i + 1) * LP_LANES + c * LP_WIDTH);
+            nan |= v_mask_nan(a, b);
+            next = v_max(next, v_min(first, a));
+            first = v_max(first, a);
+            next = v_max(next, v_min(first, b));
+            first = v_max(first, b);
+        }
+        found += __builtin_popcount(v_mask_gt(v_load(max + c * LP_WIDTH), absent)) +
+                 __builtin_popcount(v_mask_gt(next, absent));
+        v_store(second + c * LP_WIDTH, next);
+    }
+    return found == there && nan == 0;
+}
+
+/* e^x of a register, 0 for -inf */
+LP_INLINE vf exp_present(vf a, vu *bits)
 {
     const vf absent = v_set1(-__builtin_inff()), zero = v_set1(0);
+    vf t, e = exp_narrow(v_where_ge(absent, a, zero, a), &t);
+    *bits = v_bits_or(*bits, t, t);
+    return v_where_ge(absent, a, zero, e);
+}
+
+/* The sums of a group whose lanes hold one element at most, or, where `second` is not NULL, two: whatever pairs the order of eight
+ * makes, two elements among zeros are added once, and the larger one adds 0 to the entropy's. */
+LP_INLINE void group_few(const float *max, const float *second, lane_sums to, vf *peak, vu *bits, int entropy)
+{
+    const vf lowest = v_set1(EXP_LOWEST), zero = v_set1(0);
     LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
     {
-        const vf a = v_load(x + c * LP_WIDTH), high = v_max(a, v_set1(EXP_LOWEST));
-        vf t, e = v_where_ge(absent, a, zero, exp_narrow(v_where_ge(absent, a, zero, a), &t));
-        *bits = v_bits_or(*bits, t, t);
+        const vf a = v_load(max + c * LP_WIDTH), high = v_max(a, lowest);
+        vf e = exp_present(a, bits), q = zero;
+        if (second != NULL) {
+            const vf b = v_load(second + c * LP_WIDTH), less = exp_present(b, bits);
+            e = v_add(e, less);
+            q = v_mul(less, v_sub(high, v_max(b, lowest)));
+        }
         v_store(to.s + c * LP_WIDTH, e);
         *peak = v_max(*peak, entropy ? high : e);
         if (entropy) {
-            v_store(to.q + c * LP_WIDTH, zero);
+            v_store(to.q + c * LP_WIDTH, q);
             v_store(to.high + c * LP_WIDTH, high);
         }
     }
@@ -109,12 +154,16 @@ LP_INLINE int block_absent(presence *p, const block_groups *g, origin start, int
     {
         const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
         const lane_sums to = sums_of_group(sums, i);
+        _Alignas(64) float second[LP_LANES];
         if (!known && p->sparse) {
             group_presence(p, g->at[i], from, i);
             p->sparse = i != 0 || first_is_sparse(p);
         }
+        const float *max = p->max + i * LP_LANES;
         if (p->lone >> i & 1) {
-            group_lone(p->max + i * LP_LANES, to, peak, &bits, entropy);
+            group_few(max, NULL, to, peak, &bits, entropy);
+        } else if (p->sparse && group_second(second, g->at[i], max, p->word + i * LP_SETS / 2)) {
+            group_few(max, second, to, peak, &bits, entropy);
         } else {
             group_fast(g->at[i], reading_f32(), from, to, magic, peak, &bits, what, 1);
         }
