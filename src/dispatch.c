@@ -40,14 +40,22 @@ static unsigned cpu_isas(void)
     return (unsigned)avx2 << (1 + LP_ISA_AVX2) | (unsigned)avx512 << (1 + LP_ISA_AVX512);
 }
 
-/* AMD's with AVX-512, which are those of Zen 4 on */
-static size_t far_rest_wanted(unsigned isas)
+/* AMD's with AVX-512: Zen 4, of family 25, and later */
+static void far_set(unsigned isas)
 {
     uint32_t a, b, c, d, amd[3] = {0};
     if (__get_cpuid(0, &a, &b, &c, &d)) {
         amd[0] = b, amd[1] = d, amd[2] = c;
     }
-    return memcmp(amd, "AuthenticAMD", sizeof amd) == 0 && (isas >> (1 + LP_ISA_AVX512) & 1) ? LP_PREFETCH_FAR : 0;
+    if (memcmp(amd, "AuthenticAMD", sizeof amd) != 0 || !(isas >> (1 + LP_ISA_AVX512) & 1) ||
+        !__get_cpuid(1, &a, &b, &c, &d)) {
+        return;
+    }
+    static const size_t zen4[FAR_KINDS] = {11264, 11264, 4096, 16384};
+    const int is_zen4 = (a >> 8 & 15) == 15 && (a >> 20 & 255) == 10;
+    for (int kind = 0; kind < FAR_KINDS; kind++) {
+        atomic_store_explicit(&far_bytes[kind], is_zen4 ? zen4[kind] : LP_PREFETCH_FAR, memory_order_relaxed);
+    }
 }
 #else
 static unsigned cpu_isas(void)
@@ -55,10 +63,9 @@ static unsigned cpu_isas(void)
     return 1U << (1 + LP_ISA_NEON); /* part of every AArch64 */
 }
 
-static size_t far_rest_wanted(unsigned isas)
+static void far_set(unsigned isas)
 {
     (void)isas;
-    return 0;
 }
 #endif
 
@@ -77,7 +84,7 @@ static const kernels *const built[] = {
 };
 enum { BUILT = sizeof built / sizeof *built };
 
-atomic_size_t far_rest_bytes;
+atomic_size_t far_bytes[FAR_KINDS] = {[FAR_FIRST] = LP_PREFETCH_FAR, [FAR_HALVES] = LP_PREFETCH_FAR};
 
 /* cpu_isas and scalar, asked once. Bit 0: known; bit 1 + isa: has it. */
 static int has_isa(lp_isa isa)
@@ -86,7 +93,7 @@ static int has_isa(lp_isa isa)
     unsigned bits = atomic_load_explicit(&known, memory_order_relaxed);
     if (bits == 0) {
         bits = cpu_isas() | 1U << (1 + LP_ISA_SCALAR) | 1;
-        atomic_store_explicit(&far_rest_bytes, far_rest_wanted(bits), memory_order_relaxed);
+        far_set(bits);
         atomic_store_explicit(&known, bits, memory_order_relaxed);
     }
     return isa >= LP_ISA_SCALAR && isa <= LP_ISA_NEON && (bits >> (1 + isa) & 1);

@@ -9,14 +9,16 @@ extern _Atomic(const kernels *) active_kernels __attribute__((visibility("hidden
 const kernels *choose_kernels(void);
 
 /* How many bytes ahead kernels ask for a row's logits from memory, into the second-level cache: one cache line of four, which sets a
- * CPU's own prefetchers going. Where these do not follow, the others are asked for, too; elsewhere these requests go to lines that
- * are being read (docs/adr/0015). */
+ * CPU's own prefetchers going. Where these do not follow, the others of a row of f32 are asked for, too; elsewhere these requests go to
+ * lines that are being read (docs/adr/0015). */
 enum { LP_PREFETCH_FAR = 65536 };
-extern atomic_size_t far_rest_bytes __attribute__((visibility("hidden"))); /* LP_PREFETCH_FAR or 0 */
+/* one line of four of f32; the others, or 0; one of four of 16 bits; the others of either of a pair of rows, or 0 */
+enum { FAR_FIRST, FAR_REST, FAR_HALVES, FAR_PAIR, FAR_KINDS };
+extern atomic_size_t far_bytes[FAR_KINDS] __attribute__((visibility("hidden")));
 
-static inline size_t far_rest(void)
+static inline size_t far_ahead_of(int kind)
 {
-    return atomic_load_explicit(&far_rest_bytes, memory_order_relaxed);
+    return atomic_load_explicit(&far_bytes[kind], memory_order_relaxed);
 }
 
 static inline const kernels *dispatch(void)

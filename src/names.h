@@ -5,7 +5,7 @@
 #define LP_NAMES_H
 #define active_kernels lp_internal_active_kernels
 #define choose_kernels lp_internal_choose_kernels
-#define far_rest_bytes lp_internal_far_rest_bytes
+#define far_bytes lp_internal_far_bytes
 #define kernels_avx2 lp_internal_kernels_avx2
 #define kernels_avx512 lp_internal_kernels_avx512
 #define kernels_neon lp_internal_kernels_neon

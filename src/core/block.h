@@ -46,14 +46,15 @@ typedef struct far_ahead {
     const unsigned char *first, *rest;
 } far_ahead;
 
-LP_INLINE size_t rest_ahead(void)
+LP_INLINE size_t rest_ahead(int kind)
 {
-    return LP_FETCHES_REST ? far_rest() : 0;
+    return LP_FETCHES_REST ? far_ahead_of(kind) : 0;
 }
 
 LP_INLINE far_ahead far_of(origin from)
 {
-    const far_ahead far = {from.at + LP_PREFETCH_FAR, from.at + rest_ahead()};
+    const size_t first = LP_FETCHES_REST ? far_ahead_of(from.line < 64 ? FAR_HALVES : FAR_FIRST) : LP_PREFETCH_FAR;
+    const far_ahead far = {from.at + first, from.at + rest_ahead(FAR_REST)};
     return far;
 }
 
@@ -195,8 +196,12 @@ LP_INLINE void group_fetch(origin from, origin near, const far_ahead *far, int c
         if (c == 0 || !narrow) {
             v_prefetch(near.at + line * near.line);
             v_prefetch(near.at + (line + 2) * near.line);
-            far_fetch(far, line * from.line, c == 0 && (p % 2 == 0 || !narrow));
-            far_fetch(far, (line + 2) * from.line, 0);
+            if (!narrow) {
+                far_fetch(far, line * from.line, c == 0);
+                far_fetch(far, (line + 2) * from.line, 0);
+            } else if (p % 2 == 0) {
+                v_prefetch_far(far->first + line * from.line);
+            }
         }
     }
 }

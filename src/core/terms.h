@@ -113,7 +113,7 @@ LP_INLINE void pair_row_terms(float *e, const float *x, vu *bits, const footing 
 {
     vf magic = v_set1(EXP_MAGIC);
     LP_FINISH(magic);
-    const size_t far = rest_ahead();
+    const size_t far = rest_ahead(FAR_PAIR);
     for (size_t i = 0; i < LP_GROUP; i += (size_t)4 * LP_WIDTH) {
         LP_UNROLL for (size_t c = 0; c < 4; c += 2)
         {
@@ -157,7 +157,7 @@ LP_INLINE vf pair_difference(vf a, vf b, const pair_way *way, pair_vectors *k, i
 LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const float *b, const pair_terms *e, int c,
                            pair_vectors *k, const pair_way *way, int want, int form)
 {
-    const size_t far = rest_ahead();
+    const size_t far = rest_ahead(FAR_PAIR);
     const vf magic = v_set1(EXP_MAGIC);
     vf w4[2], v4[2], forward[2], reverse[2], cross[2];
     LP_UNROLL for (int h = 0; h < 2; h++)
