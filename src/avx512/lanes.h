@@ -7,7 +7,10 @@
 
 enum { LP_WIDTH = 16 };
 #define LP_MANY_REGISTERS 1 /* core/scan.h */
-#ifndef __clang__
+#ifdef __clang__
+#define LP_AFTER(x, e)                                                                                                 \
+    __asm__("" : "+v"(x) : "v"(e)) /* or differences are in the way of exponentials, which take longer */
+#else
 #define LP_SUMMED(v) __asm__ volatile("" : "+v"(v)) /* gcc would put these off, and copy what they are made of */
 #endif
 typedef __m512 vf;

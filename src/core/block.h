@@ -146,7 +146,7 @@ LP_INLINE void lanes_settle(float *q, const float *s, const float *high, int gro
 
 /* An ISA with so many columns that a flat loop over them makes compilers spill says that it stays a loop; LP_FINISH asks for
  * a value now, so that no more is at work than the registers hold, LP_FOUND for the largest of a lane; LP_SUMMED alone for the sum of a
- * pair of elements that stay in registers until then. */
+ * pair of elements that stay in registers until then. LP_AFTER(x, e) lets x be used when e is there. */
 #ifndef LP_LOOP_COLUMNS
 #define LP_LOOP_COLUMNS 0
 #define LP_UNROLL_COLUMNS LP_UNROLL
@@ -156,6 +156,9 @@ LP_INLINE void lanes_settle(float *q, const float *s, const float *high, int gro
 #endif
 #ifndef LP_FOUND
 #define LP_FOUND(v) LP_FINISH(v)
+#endif
+#ifndef LP_AFTER
+#define LP_AFTER(x, e)
 #endif
 #ifndef LP_SUMMED
 #define LP_SUMMED(v)
@@ -300,6 +303,8 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
             if (entropy && !LP_LOOP_COLUMNS) { /* few registers: the differences only now */
                 LP_FINISH(e[0]);
                 LP_FINISH(e[1]);
+                LP_AFTER(d[0], e[0]);
+                LP_AFTER(d[1], e[1]);
                 d[0] = v_sub(high, d[0]);
                 d[1] = v_sub(high, d[1]);
             }
