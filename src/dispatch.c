@@ -51,7 +51,8 @@ static void far_set(unsigned isas)
         !__get_cpuid(1, &a, &b, &c, &d)) {
         return;
     }
-    static const size_t zen4[FAR_KINDS] = {11264, 11264, 4096, 16384};
+    static const size_t zen4[FAR_KINDS] = {
+        [FAR_FIRST] = 11264, [FAR_REST] = 11264, [FAR_HALVES] = 4096, [FAR_PAIR] = 16384};
     const int is_zen4 = (a >> 8 & 15) == 15 && (a >> 20 & 255) == 10;
     for (int kind = 0; kind < FAR_KINDS; kind++) {
         atomic_store_explicit(&far_bytes[kind], is_zen4 ? zen4[kind] : LP_PREFETCH_FAR, memory_order_relaxed);

@@ -273,7 +273,7 @@ LP_INLINE void list_insert(topk *t, const candidates *c, int vectors)
     LP_UNROLL for (int v = 0; v < LIST_VECTORS; v++)
     {
         if (v >= vectors) {
-            continue; /* clang leaves a loop as one whose end is known only after inlining */
+            continue;
         }
         const size_t at = (size_t)v * LP_WIDTH, there = n > at ? n - at : 0;
         v_store_first(logit + at, x[v], there);
