@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Floats and doubles as their bits, and back. */
+/* Floats and doubles as their bits, and back; the lowest bit of a word. */
 #ifndef LP_BITS_H
 #define LP_BITS_H
 #include <stddef.h>

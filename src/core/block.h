@@ -41,7 +41,7 @@ LP_INLINE origin origin_ahead(origin o, size_t elements)
 #endif
 
 /* what is fetched from memory into the second-level cache while the elements of a group are at work: of each four lines the first,
- * and the rest (dispatch.h) */
+ * and the rest: of 16 bits, and where the CPU needs none of it, lines that are being read (dispatch.h) */
 typedef struct far_ahead {
     const unsigned char *first, *rest;
 } far_ahead;
@@ -53,8 +53,9 @@ LP_INLINE size_t rest_ahead(int kind)
 
 LP_INLINE far_ahead far_of(origin from)
 {
-    const size_t first = LP_FETCHES_REST ? far_ahead_of(from.line < 64 ? FAR_HALVES : FAR_FIRST) : LP_PREFETCH_FAR;
-    const far_ahead far = {from.at + first, from.at + rest_ahead(FAR_REST)};
+    const int halves = from.line < 64;
+    const size_t first = LP_FETCHES_REST ? far_ahead_of(halves ? FAR_HALVES : FAR_FIRST) : LP_PREFETCH_FAR;
+    const far_ahead far = {from.at + first, from.at + (halves ? 0 : rest_ahead(FAR_REST))};
     return far;
 }
 
@@ -199,12 +200,8 @@ LP_INLINE void group_fetch(origin from, origin near, const far_ahead *far, int c
         if (c == 0 || !narrow) {
             v_prefetch(near.at + line * near.line);
             v_prefetch(near.at + (line + 2) * near.line);
-            if (!narrow) {
-                far_fetch(far, line * from.line, c == 0);
-                far_fetch(far, (line + 2) * from.line, 0);
-            } else if (p % 2 == 0) {
-                v_prefetch_far(far->first + line * from.line);
-            }
+            far_fetch(far, line * from.line, c == 0 && (p % 2 == 0 || !narrow));
+            far_fetch(far, (line + 2) * from.line, 0);
         }
     }
 }

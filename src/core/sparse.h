@@ -77,9 +77,9 @@ LP_INLINE void block_presence(presence *p, const block_groups *g, origin from)
     }
 }
 
-/* The largest element of each lane of a group but one. Returns whether that one, which is known, and this are all that the lanes
- * hold, and none is NaN: that could hide another, or stand twice for one. */
-LP_INLINE int group_second(float second[LP_LANES], const float *x, const float *max, const uint64_t *word)
+/* The largest element of each lane of a group but one. Returns whether that one and this are all that the lanes hold, and none is NaN:
+ * that could hide another, or stand twice for one. */
+LP_INLINE int group_second(float second[LP_LANES], const float *x, const uint64_t *word)
 {
     const vf absent = v_set1(-__builtin_inff());
     int there = 0, found = 0;
@@ -102,20 +102,10 @@ LP_INLINE int group_second(float second[LP_LANES], const float *x, const float *
             next = v_max(next, v_min(first, b));
             first = v_max(first, b);
         }
-        found += __builtin_popcount(v_mask_gt(v_load(max + c * LP_WIDTH), absent)) +
-                 __builtin_popcount(v_mask_gt(next, absent));
+        found += __builtin_popcount(v_mask_gt(first, absent)) + __builtin_popcount(v_mask_gt(next, absent));
         v_store(second + c * LP_WIDTH, next);
     }
     return found == there && nan == 0;
-}
-
-/* e^x of a register, 0 for -inf */
-LP_INLINE vf exp_present(vf a, vu *bits)
-{
-    const vf absent = v_set1(-__builtin_inff()), zero = v_set1(0);
-    vf t, e = exp_narrow(v_where_ge(absent, a, zero, a), &t);
-    *bits = v_bits_or(*bits, t, t);
-    return v_where_ge(absent, a, zero, e);
 }
 
 /* The sums of a group whose lanes hold one element at most, or, where `second` is not NULL, two: whatever pairs the order of eight
@@ -126,9 +116,12 @@ LP_INLINE void group_few(const float *max, const float *second, lane_sums to, vf
     LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
     {
         const vf a = v_load(max + c * LP_WIDTH), high = v_max(a, lowest);
-        vf e = exp_present(a, bits), q = zero;
+        vf ta, e = exp_present(a, &ta), q = zero;
+        *bits = v_bits_or(*bits, ta, ta);
         if (second != NULL) {
-            const vf b = v_load(second + c * LP_WIDTH), less = exp_present(b, bits);
+            const vf b = v_load(second + c * LP_WIDTH);
+            vf tb, less = exp_present(b, &tb);
+            *bits = v_bits_or(*bits, tb, tb);
             e = v_add(e, less);
             q = v_mul(less, v_sub(high, v_max(b, lowest)));
         }
@@ -162,7 +155,7 @@ LP_INLINE int block_absent(presence *p, const block_groups *g, origin start, int
         const float *max = p->max + i * LP_LANES;
         if (p->lone >> i & 1) {
             group_few(max, NULL, to, peak, &bits, entropy);
-        } else if (p->sparse && group_second(second, g->at[i], max, p->word + i * LP_SETS / 2)) {
+        } else if (p->sparse && group_second(second, g->at[i], p->word + i * LP_SETS / 2)) {
             group_few(max, second, to, peak, &bits, entropy);
         } else {
             group_fast(g->at[i], reading_f32(), from, to, magic, peak, &bits, what, 1);

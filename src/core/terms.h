@@ -82,18 +82,17 @@ enum { PAIR_PLAIN, PAIR_ABSENT, PAIR_CENTRED, PAIR_EVEN, PAIR_RAGGED };
 
 LP_INLINE vf pair_exp(vf x, const footing *on, vf *t, int form)
 {
-    const vf absent = v_set1(-__builtin_inff()), zero = v_set1(0);
     if (form == PAIR_PLAIN || form == PAIR_CENTRED) {
         return exp_narrow(x, t);
     }
     if (form == PAIR_ABSENT) { /* NaN stays */
-        return v_where_ge(absent, x, zero, exp_narrow(v_where_ge(absent, x, zero, x), t));
+        return exp_present(x, t);
     }
     if (form == PAIR_EVEN) {
         return exp_terms(x, v_set1(on->ref.magic), t);
     }
     const vf lowest = v_set1(on->ref.lowest), inside = v_where_ge(x, lowest, x, v_set1(on->inside));
-    return v_where_ge(x, lowest, exp_terms(inside, v_set1(on->ref.magic), t), zero);
+    return v_where_ge(x, lowest, exp_terms(inside, v_set1(on->ref.magic), t), v_set1(0));
 }
 
 LP_INLINE void pair_exp_two(const vf x[2], vf magic, vf e[2], vu *bits, const footing *on, int form)
