@@ -70,15 +70,30 @@ typedef struct pair_vectors {
  * the exponentials of a group go through the first-level cache. */
 enum { PAIR_SPLIT = LP_WIDTH == 8 };
 
+/* What is kept of a group until both rows' exponentials are there. What then follows of ordinary elements is bound by its loads: of them
+ * v comes by its sums of two, and a - b is there already where that is all that is asked of it. */
 typedef struct pair_terms {
     _Alignas(64) float w[LP_GROUP];
     float v[LP_GROUP];
+    float d[LP_GROUP];
+    float v2[LP_GROUP / 2]; /* of sets 0 and 1, 2 and 3 ... */
 } pair_terms;
 
 /* How a group is taken, a constant. Where the centre has not moved: ordinary elements; and such of which some are -inf. Where it has:
  * ordinary elements. Of all these the bits show whether they are so. On the footings of a block: elements all of which count; and any,
  * but no NaN or +inf. */
 enum { PAIR_PLAIN, PAIR_ABSENT, PAIR_CENTRED, PAIR_EVEN, PAIR_RAGGED };
+
+/* whether sums of two, and differences, are made beside the exponentials; of what takes longer it would be no gain */
+LP_INLINE int sums_first(int form)
+{
+    return PAIR_SPLIT && form == PAIR_PLAIN;
+}
+
+LP_INLINE int differences_first(int want, int form)
+{
+    return sums_first(form) && !(want & (PAIR_CROSS | PAIR_SPREAD));
+}
 
 LP_INLINE vf pair_exp(vf x, const footing *on, vf *t, int form)
 {
@@ -129,6 +144,38 @@ LP_INLINE void pair_row_terms(float *e, const float *x, vu *bits, const footing 
     }
 }
 
+/* e^b of one group of ordinary elements, and what comes first */
+LP_INLINE void pair_second_terms(pair_terms *e, const float *a, const float *b, vu *bits, int want)
+{
+    vf magic = v_set1(EXP_MAGIC);
+    LP_FINISH(magic);
+    const size_t far = rest_ahead(FAR_PAIR);
+    for (size_t p = 0; p < 4; p++) {
+        for (size_t c = 0; c < LP_COLUMNS; c += 2) {
+            LP_UNROLL for (size_t i = 0; i < 2; i++)
+            {
+                const size_t lane = (c + i) * LP_WIDTH, at = 2 * p * LP_LANES + lane, other = at + LP_LANES;
+                const float *line = b + 2 * p * LP_LANES + c * LP_WIDTH + i * LP_LANES; /* one of either set */
+                vf two[2] = {v_load(b + at), v_load(b + other)}, v[2];
+                LP_LOADED(two[0]);
+                LP_LOADED(two[1]);
+                v_prefetch(line + PAIR_PREFETCH);
+                v_prefetch_rest((const unsigned char *)line + far);
+                if (differences_first(want, PAIR_PLAIN)) {
+                    v_store(e->d + at, v_sub(v_load(a + at), two[0]));
+                    v_store(e->d + other, v_sub(v_load(a + other), two[1]));
+                }
+                exp_narrow_two(two, magic, v, bits);
+                if (want & PAIR_REVERSE) {
+                    v_store(e->v + at, v[0]);
+                    v_store(e->v + other, v[1]);
+                }
+                v_store(e->v2 + p * LP_LANES + lane, v_add(v[0], v[1]));
+            }
+        }
+    }
+}
+
 /* a - b, centred, and its extremes. Where either may be -inf the smallest float stands for that; a - b itself is infinite then, or
  * NaN where both are, and shows it. */
 LP_INLINE vf pair_difference(vf a, vf b, const pair_way *way, pair_vectors *k, int want, int form)
@@ -162,32 +209,40 @@ LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const floa
     LP_UNROLL for (int h = 0; h < 2; h++)
     {
         const size_t start = (size_t)(4 * h * LP_LANES + c * LP_WIDTH);
-        vf w[4], v[4], ta, tb;
+        vf w[4], v[4], v2[2], ta, tb;
         LP_UNROLL for (size_t j = 0; j < 4; j++)
         {
             const size_t at = start + j * LP_LANES;
             if (PAIR_SPLIT) {
                 w[j] = v_load(e->w + at);
                 v[j] = v_load(e->v + at);
-            } else {
-                v_prefetch(a + at + PAIR_PREFETCH);
-                v_prefetch(b + at + PAIR_PREFETCH);
-                v_prefetch_rest((const unsigned char *)(a + at) + far);
-                v_prefetch_rest((const unsigned char *)(b + at) + far);
-                const vf two[2] = {v_load(a + at), v_load(b + at)};
-                if (form == PAIR_PLAIN || form == PAIR_CENTRED) {
-                    vf e2[2];
-                    exp_narrow_two(two, magic, e2, &k->bits);
-                    w[j] = e2[0];
-                    v[j] = e2[1];
-                } else {
-                    w[j] = pair_exp(two[0], form >= PAIR_EVEN ? &way->a : NULL, &ta, form);
-                    v[j] = pair_exp(two[1], form >= PAIR_EVEN ? &way->b : NULL, &tb, form);
-                    k->bits = v_bits_or(k->bits, ta, tb);
+                if (sums_first(form)) {
+                    LP_LOADED(w[j]);
                 }
+                continue;
+            }
+            v_prefetch(a + at + PAIR_PREFETCH);
+            v_prefetch(b + at + PAIR_PREFETCH);
+            v_prefetch_rest((const unsigned char *)(a + at) + far);
+            v_prefetch_rest((const unsigned char *)(b + at) + far);
+            const vf two[2] = {v_load(a + at), v_load(b + at)};
+            if (form == PAIR_PLAIN || form == PAIR_CENTRED) {
+                vf e2[2];
+                exp_narrow_two(two, magic, e2, &k->bits);
+                w[j] = e2[0];
+                v[j] = e2[1];
+            } else {
+                w[j] = pair_exp(two[0], form >= PAIR_EVEN ? &way->a : NULL, &ta, form);
+                v[j] = pair_exp(two[1], form >= PAIR_EVEN ? &way->b : NULL, &tb, form);
+                k->bits = v_bits_or(k->bits, ta, tb);
             }
         }
-        const vf w2[2] = {v_add(w[0], w[1]), v_add(w[2], w[3])}, v2[2] = {v_add(v[0], v[1]), v_add(v[2], v[3])};
+        const vf w2[2] = {v_add(w[0], w[1]), v_add(w[2], w[3])};
+        LP_UNROLL for (size_t i = 0; i < 2; i++)
+        {
+            const size_t pair = ((size_t)(2 * h) + i) * LP_LANES + (size_t)(c * LP_WIDTH);
+            v2[i] = sums_first(form) ? v_load(e->v2 + pair) : v_add(v[2 * i], v[2 * i + 1]);
+        }
         w4[h] = v_add(w2[0], w2[1]);
         v4[h] = v_add(v2[0], v2[1]);
         if (form <= PAIR_ABSENT) {
@@ -199,9 +254,10 @@ LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const floa
         }
         LP_UNROLL for (size_t j = 0; j < 4; j++)
         {
-            const vf x = v_load(a + start + j * LP_LANES);
-            vf y = v_load(b + start + j * LP_LANES);
-            const vf d = pair_difference(x, y, way, k, want, form);
+            const size_t at = start + j * LP_LANES;
+            const vf x = v_load(a + at);
+            vf y = v_load(b + at);
+            const vf d = differences_first(want, form) ? v_load(e->d + at) : pair_difference(x, y, way, k, want, form);
             if (form == PAIR_ABSENT) {
                 k->low = v_min(v_min(x, y), k->low);
             }
@@ -236,7 +292,11 @@ LP_INLINE void pair_group(pair_floats *f, size_t to, const float *a, const float
     pair_terms e;
     if (PAIR_SPLIT) {
         pair_row_terms(e.w, a, &k->bits, form >= PAIR_EVEN ? &way->a : NULL, form);
-        pair_row_terms(e.v, b, &k->bits, form >= PAIR_EVEN ? &way->b : NULL, form);
+        if (sums_first(form)) {
+            pair_second_terms(&e, a, b, &k->bits, want);
+        } else {
+            pair_row_terms(e.v, b, &k->bits, form >= PAIR_EVEN ? &way->b : NULL, form);
+        }
     }
     if (LP_COLUMNS > 2) { /* flat, the registers would not do */
         _Pragma("GCC unroll 1") for (int c = 0; c < LP_COLUMNS; c++)
