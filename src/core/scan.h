@@ -102,7 +102,8 @@ LP_INLINE int level_reached(bound *b, float level, vf peak, int known)
     return peak_reaches(peak, known ? level : b->e);
 }
 
-enum { RANK_LANES = 32, RANK_COMMON = 16 };
+/* A whole block counted takes as long as some 20 lanes where registers hold eight elements or more, longer where they hold four. */
+enum { RANK_LANES = (int)LP_WIDTH >= (int)LP_SETS ? 22 : 32, RANK_COMMON = 16 };
 
 /* Of a likely token, whose logit few lanes of a block reach, only these are counted, if the lanes' maxima are known. 0 where many do. */
 LP_INLINE int rank_of_few(scan *job, scan_state *st, const elements *e, int groups, const float *maxima)
