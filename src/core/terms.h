@@ -74,9 +74,9 @@ enum { PAIR_SPLIT = LP_WIDTH == 8 };
  * v comes by its sums of two, and a - b is there already where that is all that is asked of it. */
 typedef struct pair_terms {
     _Alignas(64) float w[LP_GROUP];
-    float v[LP_GROUP];
-    float d[LP_GROUP];
-    float v2[LP_GROUP / 2]; /* of sets 0 and 1, 2 and 3 ... */
+    float v[LP_GROUP];      /* for KL alone not */
+    float d[LP_GROUP];      /* a - b; see differences_first */
+    float v2[LP_GROUP / 2]; /* of sets 0 and 1, 2 and 3 ...; see sums_first */
 } pair_terms;
 
 /* How a group is taken, a constant. Where the centre has not moved: ordinary elements; and such of which some are -inf. Where it has:
@@ -144,7 +144,7 @@ LP_INLINE void pair_row_terms(float *e, const float *x, vu *bits, const footing 
     }
 }
 
-/* e^b of one group of ordinary elements, and what comes first */
+/* e^b of one group of ordinary elements, and what is made beside it */
 LP_INLINE void pair_second_terms(pair_terms *e, const float *a, const float *b, vu *bits, int want)
 {
     vf magic = v_set1(EXP_MAGIC);
@@ -215,9 +215,11 @@ LP_INLINE void pair_column(pair_floats *f, size_t to, const float *a, const floa
             const size_t at = start + j * LP_LANES;
             if (PAIR_SPLIT) {
                 w[j] = v_load(e->w + at);
-                v[j] = v_load(e->v + at);
                 if (sums_first(form)) {
                     LP_LOADED(w[j]);
+                }
+                if (!sums_first(form) || (want & PAIR_REVERSE)) {
+                    v[j] = v_load(e->v + at);
                 }
                 continue;
             }
