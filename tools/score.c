@@ -25,7 +25,7 @@ static const char help[] =
     "  --temperature T   divide the logits by T first\n"
     "  --softcap C       apply C*tanh(x/C) to the logits first (before the temperature)\n"
     "  --color WHEN      auto (default: on a terminal, unless NO_COLOR is set), always or never\n"
-    "  --time            say how long it took, also when not on a terminal\n"
+    "  --time            say how long it took, scoring and in all, also when not on a terminal\n"
     "  -h, --help        this text\n"
     "\n"
     "Exit codes: 0 done; 1 done, but some rows have no result (NaN, +inf or no mass at all);\n"
@@ -168,7 +168,9 @@ static void score_chunk(scoring *s, const request *r, const matrix *logits, size
                      .top_logprob = s->top_logprob,
                      .top_token = s->top_token,
                      .status = s->status + first};
+    const double start = seconds_now();
     lp_status status = lp_score(&in, s->token + first, s->k, &out);
+    s->scoring_seconds += seconds_now() - start;
     if (!is_row_result(status))
         die("%s: %s logits cannot be scored: %s", r->logits, dtype_name(logits->dtype), lp_status_string(status));
     for (size_t i = 0; i < rows; i++) {

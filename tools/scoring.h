@@ -26,8 +26,8 @@ typedef struct scoring {
 
     lp_sequence sequence;
     size_t greedy_rows, failed_rows;
-    double entropy_sum; /* of the rows that did not fail */
-    double seconds;
+    double entropy_sum;              /* of the rows that did not fail */
+    double seconds, scoring_seconds; /* in all, with what is printed; in lp_score */
     bool show_time;
 } scoring;
 

@@ -2,6 +2,7 @@
 """logprob score: figures on the story sample, formats, options, numeric trouble."""
 import csv
 import io
+import json
 import math
 import re
 import resource
@@ -40,7 +41,11 @@ class Story(CommandTest):
         self.assertAlmostEqual(total, -595.340290642, delta=1e-5)
         self.assertIn("greedy        no (165 of 340", out)
         self.assertNotIn("time", out)
-        self.assertIn("\ntime ", self.accepted(*self.arguments, "--time").decode())
+        timed = self.accepted(*self.arguments, "--time").decode()
+        self.assertRegex(timed, r"\ntime +\S+ ms to score, \S+ us a row of 256; \S+ ms with the output\n")
+        summary = json.loads(self.accepted(*self.arguments, "--time", "--format", "json"))["summary"]
+        self.assertGreater(summary["scoring_seconds"], 0)
+        self.assertGreaterEqual(summary["seconds"], summary["scoring_seconds"])
 
     def test_logprobs_within_4_ulp(self):
         truth = story_truth()
