@@ -28,10 +28,10 @@ typedef struct row {
     float max; /* -inf: no mass yet */
     int32_t id;
     uint32_t flags;
-    uint32_t
-        wide_hint; /* the last block left the fast path; ROW_WIDE: for values beyond its window. Costs, never bits */
+    uint32_t wide_hint; /* why the last block left the fast path, or 0. Costs, never bits */
 } row;
-enum { ROW_WIDE = 2 };
+/* for -inf; for values beyond the path's window, of which the next one has some, too; for one of these or both */
+enum { ROW_ABSENT = 1, ROW_WIDE = 2, ROW_UNKNOWN = 3 };
 
 void row_init(row *r, int entropy);
 

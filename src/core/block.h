@@ -515,6 +515,18 @@ LP_INLINE extent groups_extent(const float *const group[], int groups, size_t n,
     return e;
 }
 
+/* of whole groups, some of which may be padded */
+static __attribute__((noinline)) extent block_extent(const float *const group[], int groups, origin from, float *lanes)
+{
+    return groups_extent(group, groups, LP_GROUP, from, lanes);
+}
+
+/* whether some of the elements rule the fast paths out */
+static inline int extent_is_beyond(const extent *all)
+{
+    return !(all->max <= EXP_HIGHEST && all->min >= NARROW_LOWEST);
+}
+
 /* whether the elements may be taken as they are, of which their sum has the last word: 2048 e^-66 is less than NARROW_LEAST */
 static inline int extent_is_narrow(const extent *all)
 {
@@ -569,16 +581,17 @@ static void sum_careful(const float *const group[LP_GROUPS], const float *lanes,
     raw->ref = *ref;
 }
 
-/* Any block: returns 0, and marks the row, where there is no finite maximum. `lanes` takes each lane's largest element. */
-static int block_careful(row *r, const float *const group[LP_GROUPS], int groups, origin from, raw_sum *raw,
-                         float *lanes)
+/* Any block, of which it is known what it holds: returns 0, and marks the row, where there is no finite maximum. `lanes`: each lane's
+ * largest element. */
+static int extent_careful(row *r, const extent *of, const float *const group[LP_GROUPS], int groups, raw_sum *raw,
+                          const float *lanes)
 {
     const float inf = __builtin_inff();
-    const extent all = groups_extent(group, groups, LP_GROUP, from, lanes);
+    const extent all = *of;
     const int entropy = (r->flags & ROW_ENTROPY) != 0;
     r->flags |= all.nan ? ROW_NAN : all.max == inf ? ROW_INF : 0;
     if (all.nan || all.max == inf || all.max == -inf) {
-        r->wide_hint = 1;
+        r->wide_hint = ROW_ABSENT;
         return 0;
     }
     raw->m = all.max;
@@ -587,12 +600,24 @@ static int block_careful(row *r, const float *const group[LP_GROUPS], int groups
         sum_careful(group, lanes, groups, &narrow_reference, &all, raw, entropy);
         narrow = narrow_holds(raw->s);
     }
-    r->wide_hint = all.absent ? 1 : !narrow || all.min < NARROW_LOWEST ? ROW_WIDE : 0;
+    if (all.absent) {
+        r->wide_hint = extent_is_beyond(&all) ? ROW_UNKNOWN : ROW_ABSENT;
+    } else {
+        r->wide_hint = !narrow || all.min < NARROW_LOWEST ? ROW_WIDE : 0;
+    }
     if (!narrow) {
         reference wide = wide_reference(all.max);
         sum_careful(group, lanes, groups, &wide, &all, raw, entropy);
     }
     return 1;
+}
+
+/* the same of one of which it is not; `lanes` takes each lane's largest element */
+static int block_careful(row *r, const float *const group[LP_GROUPS], int groups, origin from, raw_sum *raw,
+                         float *lanes)
+{
+    const extent all = block_extent(group, groups, from, lanes);
+    return extent_careful(r, &all, group, groups, raw, lanes);
 }
 
 /* the groups of a block of n elements: whole ones as they lie, the rest padded with -inf */
@@ -693,6 +718,42 @@ LP_INLINE vf peak_none(int what)
 LP_INLINE float peak_max(vf peak, int what)
 {
     return what == SUMS_ENTROPY ? v_max_lanes(peak) + 0.0F : __builtin_nanf("");
+}
+
+#ifndef LP_LOOKS_FIRST
+#define LP_LOOKS_FIRST 1
+#endif
+
+/* Whether an element of the set at x, -inf apart, lies beyond the window of e^x, and with it its block beyond the fast path. That would
+ * find out, too, but where e^x is subnormal each register of it takes some CPUs 150 cycles. */
+LP_INLINE int set_is_wide(const void *x, reading r)
+{
+    const vf highest = v_set1(EXP_HIGHEST), lowest = v_set1(NARROW_LOWEST), absent = v_set1(-__builtin_inff());
+    vf a[LP_COLUMNS] = {load_logits(x, 0, r)}, high = a[0], low = a[0];
+    LP_UNROLL for (size_t c = 1; c < LP_COLUMNS; c++)
+    {
+        a[c] = load_logits(x, c * LP_WIDTH, r);
+        high = v_max(high, a[c]);
+        low = v_min(low, a[c]);
+    }
+    if ((v_mask_gt(high, highest) | v_mask_gt(lowest, low)) == 0) {
+        return 0;
+    }
+    uint32_t beyond = 0;
+    for (size_t c = 0; c < LP_COLUMNS; c++) {
+        beyond |= v_mask_gt(a[c], highest) | (v_mask_gt(lowest, a[c]) & v_mask_gt(a[c], absent));
+    }
+    return beyond != 0;
+}
+
+static __attribute__((noinline)) int set_of_floats_is_wide(const float *x)
+{
+    return set_is_wide(x, reading_f32());
+}
+
+LP_INLINE int floats_are_wide(const float *x)
+{
+    return LP_LOOKS_FIRST && set_of_floats_is_wide(x);
 }
 
 /* The fast path: 0 where the block's content rules it out. Beside the entropy the block's maximum is found; without it that is left

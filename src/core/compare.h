@@ -522,7 +522,7 @@ LP_INLINE int ordinary_block(pair_state *st, double *w, double *v, int want)
         st->way.centre.shift != 0; /* the level has not, or the block before would have been taken carefully */
     const vf most = st->k.most, least = st->k.least;
     int fits = 0;
-    if (st->careful) {
+    if (st->careful || floats_are_wide(st->a.at[0]) || floats_are_wide(st->b.at[0])) {
         return 0;
     }
     if (moved || !st->absent) {

@@ -207,11 +207,11 @@ static __attribute__((noinline)) void scan_picks(scan *job, scan_state *st, pick
     }
 }
 
-/* a block that no quicker way holds for; lanes: room for its lanes' largest elements */
-static void scan_wide(scan *job, scan_state *st, const placed *b, const block_groups *g, raw_sum *raw, float *lanes,
-                      size_t offset, size_t n, int32_t first)
+/* a block that no quicker way holds for, by what it holds, and its lanes' largest elements */
+static void scan_wide(scan *job, scan_state *st, const block_groups *g, const extent *all, raw_sum *raw,
+                      const float *lanes, size_t offset, size_t n, int32_t first)
 {
-    if (block_careful(job->row, g->at, g->count, b->from, raw, lanes)) {
+    if (extent_careful(job->row, all, g->at, g->count, raw, lanes)) {
         scan_known(job, st, g, NULL, lanes, raw, offset, n, first, NULL);
     }
 }
@@ -224,26 +224,38 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
     group_sums sums;
     raw_sum raw;
     vf peak = peak_none(what);
-    if (job->row->wide_hint == ROW_WIDE) { /* as the last block was: what follows would be in vain */
-        scan_wide(job, st, b, g, &raw, there.max, offset, n, first);
-        return;
+    extent all;
+    int wide;
+    const int looked = job->row->wide_hint != ROW_ABSENT;
+    if (looked) {
+        /* as the last block was, or for a reason not known: what follows would be in vain unless there is -inf */
+        all = block_extent(g->at, g->count, b->from, there.max);
+        if (job->row->wide_hint == ROW_WIDE || !all.absent || all.nan) {
+            scan_wide(job, st, g, &all, &raw, there.max, offset, n, first);
+            return;
+        }
+        wide = extent_is_beyond(&all);
+    } else {
+        wide = n >= LP_LANES && floats_are_wide(b->x);
     }
     /* Few elements go one by one into a list that is not full, whose limit rules no lane out; and where whole lanes would take longer,
      * which depends on how many registers they fill, and on how few there are: as few, perhaps, as in the block before. */
     enum { REGISTER = (int)LP_WIDTH == (int)LP_LANES ? 1 : (int)LP_WIDTH }; /* scalar has no registers of several */
     const int picks_first =
-        job->top != NULL && (st->top.limit == -__builtin_inff() || st->few || (int)REGISTER < (entropy ? 16 : 8));
+        wide ||
+        (job->top != NULL && (st->top.limit == -__builtin_inff() || st->few || (int)REGISTER < (entropy ? 16 : 8)));
     int fast = 0;
     presence_begin(&there);
     if (picks_first) {
         block_presence(&there, g, b->from);
     }
-    if (!picks_first || !there.sparse || there.count > PICKS / 2) {
+    if (!wide && (!picks_first || !there.sparse || there.count > PICKS / 2)) {
         fast = block_absent(&there, g, b->from, picks_first, &raw, &sums, &peak, what);
     }
     st->few = there.sparse && there.count <= FEW;
     if (fast) {
-        job->row->wide_hint = !there.sparse || there.count < n; /* the next block is likely to be such a one, too */
+        /* the next block is likely to be such a one, too */
+        job->row->wide_hint = !there.sparse || there.count < n ? ROW_ABSENT : 0;
         if (entropy || b->lanes != NULL) {
             raw.m = entropy ? raw.m : b->max;
             scan_known(job, st, g, &sums, b->lanes, &raw, offset, n, first, &there);
@@ -251,13 +263,24 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
             scan_open(job, st, g, &sums, NULL, peak, &raw, offset, n, first, &there);
         }
     } else if (there.sparse && there.count == 0) {
-        job->row->wide_hint = 1;
+        job->row->wide_hint = ROW_ABSENT;
     } else if (there.sparse && there.count <= PICKS) {
         picks p;
         pick_block(&p, &there, g);
         scan_picks(job, st, &p, offset, n, first);
     } else {
-        scan_wide(job, st, b, g, &raw, there.max, offset, n, first);
+        all = looked ? all : block_extent(g->at, g->count, b->from, there.max);
+        scan_wide(job, st, g, &all, &raw, there.max, offset, n, first);
+    }
+}
+
+/* A block of which it shows at once that the fast path would be in vain. Apart from scan_block, which gcc for AArch64 compiles worse with
+ * so much as a condition more. */
+LP_INLINE void look_first(row *r, const placed *b, size_t n)
+{
+    if (LP_LOOKS_FIRST && r->wide_hint == 0 && n >= LP_LANES &&
+        (b->lanes != NULL ? !(b->max >= NARROW_LOWEST && b->max <= EXP_HIGHEST) : floats_are_wide(b->x))) {
+        r->wide_hint = ROW_WIDE;
     }
 }
 
@@ -414,7 +437,8 @@ LP_INLINE void scan_direct(scan *job, scan_state *st, const source *from, float 
     group_sums sums;
     raw_sum raw;
     vf peak = peak_none(what);
-    if (job->row->wide_hint || !direct_fast(block.data, r, &raw, &sums, &peak, what)) {
+    if (job->row->wide_hint || (LP_LOOKS_FIRST && set_is_wide(block.data, r)) ||
+        !direct_fast(block.data, r, &raw, &sums, &peak, what)) {
         block_groups g;
         const placed b = {
             buffer, {block.data, 16 * source_width(from)}, buffer + LP_BLOCK_SIZE, prepare_block(buffer, &block)};
@@ -637,6 +661,9 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
         int32_t id = first + (int32_t)i;
         int allows = masked ? scan_allowed(job, &st, from, i, LP_BLOCK_SIZE, id) : ALLOWS_SOME;
         const source *part = allows == ALLOWS_ALL ? &unmasked : &all;
+        if (masked && allows == ALLOWS_SOME && job->row->wide_hint == 0) {
+            job->row->wide_hint = ROW_ABSENT;
+        }
 #ifdef LP_HALVES
         if (direct != NULL && part->allowed == NULL && allows != SCANNED) {
             direct(job, &st, part, buffer, i, id);
@@ -645,6 +672,7 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
 #endif
         if (allows != SCANNED) {
             const placed b = plain ? block_plain(part, i) : block_place(part, i, LP_BLOCK_SIZE, buffer);
+            look_first(job->row, &b, LP_BLOCK_SIZE);
             scan_block(job, &st, &b, i, LP_BLOCK_SIZE, id, 1, entropy, exactness);
         }
     }
@@ -652,6 +680,7 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
         int32_t id = first + (int32_t)i;
         if (!masked || scan_allowed(job, &st, from, i, n - i, id) != SCANNED) {
             const placed b = plain ? block_plain(&all, i) : block_place(&all, i, n - i, buffer);
+            look_first(job->row, &b, n - i);
             scan_last(job, &st, &b, i, n - i, id);
         }
     }

@@ -20,6 +20,9 @@ LP_INLINE int short_sums(short_row *r, const source *from, size_t n, int entropy
     group_sums sums;
     const int what = entropy ? SUMS_ENTROPY : SUMS_ALONE;
     vf peak = peak_none(what);
+    if (n >= LP_LANES && floats_are_wide((const float *)(const void *)from->data)) {
+        return 0;
+    }
     block_cut(&r->groups, (const float *)(const void *)from->data, n);
     const int fast = block_fast(&r->groups, here, &r->raw, &sums, &peak, 0, what);
     if (!entropy) {
@@ -69,6 +72,7 @@ static __attribute__((noinline)) void short_otherwise(row *r, const source *from
 {
     scan job = {r, NULL, 0, 0, 0, 0};
     row_init(r, entropy);
+    r->wide_hint = ROW_UNKNOWN;
     scan_row(&job, from, n, 0);
 }
 

@@ -383,7 +383,7 @@ static int block_sparse(row *r, picks *p, raw_sum *raw)
     const extent all =
         groups_extent(&x, 1, p->n == 0 ? LP_LANES : (p->n + LP_LANES - 1) / LP_LANES * LP_LANES, origin_none(x), NULL);
     float max = all.max, min = all.min;
-    r->wide_hint = 1;
+    r->wide_hint = ROW_ABSENT;
     r->flags |= all.nan ? ROW_NAN : max == inf ? ROW_INF : 0;
     if (all.nan || max == inf || max == -inf) {
         return 0;
