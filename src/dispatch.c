@@ -40,22 +40,30 @@ static unsigned cpu_isas(void)
     return (unsigned)avx2 << (1 + LP_ISA_AVX2) | (unsigned)avx512 << (1 + LP_ISA_AVX512);
 }
 
-/* AMD's with AVX-512: Zen 4, of family 25, and later */
+/* for CPUs with AVX-512: Intel's, and AMD's, which are Zen 4, of family 25, and later */
 static void far_set(unsigned isas)
 {
-    uint32_t a, b, c, d, amd[3] = {0};
-    if (__get_cpuid(0, &a, &b, &c, &d)) {
-        amd[0] = b, amd[1] = d, amd[2] = c;
-    }
-    if (memcmp(amd, "AuthenticAMD", sizeof amd) != 0 || !(isas >> (1 + LP_ISA_AVX512) & 1) ||
-        !__get_cpuid(1, &a, &b, &c, &d)) {
-        return;
-    }
+    static const size_t intel[FAR_KINDS] = {
+        [FAR_FIRST] = LP_PREFETCH_FAR, [FAR_HALVES] = LP_PREFETCH_FAR, [FAR_LOOK] = LP_PREFETCH_FAR};
     static const size_t zen4[FAR_KINDS] = {
         [FAR_FIRST] = 11264, [FAR_REST] = 11264, [FAR_HALVES] = 4096, [FAR_PAIR] = 16384};
+    static const size_t zen5[FAR_KINDS] = {[FAR_FIRST] = LP_PREFETCH_FAR,
+                                           [FAR_REST] = LP_PREFETCH_FAR,
+                                           [FAR_HALVES] = LP_PREFETCH_FAR,
+                                           [FAR_PAIR] = LP_PREFETCH_FAR};
+    uint32_t a, b, c, d, vendor[3];
+    if (!(isas >> (1 + LP_ISA_AVX512) & 1) || !__get_cpuid(0, &a, &b, &c, &d)) {
+        return;
+    }
+    vendor[0] = b, vendor[1] = d, vendor[2] = c;
+    const int is_intel = memcmp(vendor, "GenuineIntel", sizeof vendor) == 0;
+    if ((!is_intel && memcmp(vendor, "AuthenticAMD", sizeof vendor) != 0) || !__get_cpuid(1, &a, &b, &c, &d)) {
+        return;
+    }
     const int is_zen4 = (a >> 8 & 15) == 15 && (a >> 20 & 255) == 10;
+    const size_t *far = is_intel ? intel : is_zen4 ? zen4 : zen5;
     for (int kind = 0; kind < FAR_KINDS; kind++) {
-        atomic_store_explicit(&far_bytes[kind], is_zen4 ? zen4[kind] : LP_PREFETCH_FAR, memory_order_relaxed);
+        atomic_store_explicit(&far_bytes[kind], far[kind], memory_order_relaxed);
     }
 }
 #else

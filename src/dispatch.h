@@ -12,8 +12,9 @@ const kernels *choose_kernels(void);
  * CPU's own prefetchers going. Where these do not follow, the others of a row of f32 are asked for, too; elsewhere these requests go to
  * lines that are being read (docs/adr/0015). */
 enum { LP_PREFETCH_FAR = 65536 };
-/* one line of four of f32; the others, or 0; one of four of 16 bits; the others of either of a pair of rows, or 0 */
-enum { FAR_FIRST, FAR_REST, FAR_HALVES, FAR_PAIR, FAR_KINDS };
+/* one line of four of f32; the others, or 0; one of four of 16 bits; the others of either of a pair of rows, or 0; all of a row that is
+ * looked at for what is above -inf, or 0: the next page's first alone */
+enum { FAR_FIRST, FAR_REST, FAR_HALVES, FAR_PAIR, FAR_LOOK, FAR_KINDS };
 extern atomic_size_t far_bytes[FAR_KINDS] __attribute__((visibility("hidden")));
 
 static inline size_t far_ahead_of(int kind)

@@ -8,7 +8,8 @@
 
 enum {
     DENSE = LP_GROUP / 12, /* more elements in a group than this: its lanes are unlikely to hold two at most each */
-    NEXT_PAGE = 1024       /* elements ahead: a page of f32 */
+    NEXT_PAGE = 1024,      /* elements ahead: a page of f32 */
+    LOOK_NEAR = 2048
 };
 
 /* what a block holds above -inf, NaN included */
@@ -20,14 +21,28 @@ typedef struct presence {
     uint32_t lone; /* one bit a group no lane of which holds more than one, and none a NaN */
 } presence;
 
-/* Looked at evenly, and quicker than memory is, rows are best left to the CPU's own prefetchers, which stop where a page ends: the next
- * one is shown to them. What is asked for by line, as beside exponentials, takes the buffers that they fill. */
+/* Looked at evenly, and quicker than memory is, rows are best left to some CPUs' own prefetchers, which stop where a page ends: the next
+ * one is shown to them. What is asked for by line, as beside exponentials, would take the buffers that they fill. Others, of which
+ * `far_ahead_of` says how far, want every line asked for. */
+LP_INLINE void group_prefetch(origin from, size_t far)
+{
+    if (far == 0) {
+        v_prefetch_far(origin_ahead(from, NEXT_PAGE).at);
+        return;
+    }
+    const origin near = origin_ahead(from, LOOK_NEAR);
+    for (size_t i = 0; i < LP_GROUP / 16; i++) {
+        v_prefetch(near.at + i * near.line);
+        v_prefetch_far(from.at + far + i * from.line);
+    }
+}
+
 LP_INLINE void group_presence(presence *p, const float *x, origin from, int group)
 {
     const vf absent = v_set1(-__builtin_inff());
     vf max[LP_COLUMNS];
     uint64_t any = 0, twice = 0, shown = 0;
-    v_prefetch_far(origin_ahead(from, NEXT_PAGE).at);
+    group_prefetch(from, look_ahead());
     LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
     {
         max[c] = absent;
