@@ -19,7 +19,7 @@
 #define LP_VERSION_MAJOR 0
 #define LP_VERSION_MINOR 1
 #define LP_VERSION_PATCH 0
-#define LP_NUMERICS 4 /* result bits, LP_BLOCK included, change only when this changes */
+#define LP_NUMERICS 5 /* result bits, LP_BLOCK included, change only when this changes */
 #define LP_BLOCK 2048 /* elements: rows are summed in blocks of this many ids */
 
 #ifdef __cplusplus

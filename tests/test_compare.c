@@ -494,6 +494,35 @@ START_TEST(masks_and_levels)
 }
 END_TEST
 
+/* Blocks that neither row has mass in, for what stands in them lies far below: just too little for that, or just enough, or by all that
+ * a float is; before or after those that have, and different in either row. */
+START_TEST(far_blocks)
+{
+    static const float below[] = {-200, -300, -500, -511, -513, -530, -800, -1e4f, -1e9f, -FLT_MAX, -INFINITY};
+    static const float levels[] = {0, 200, 260, -200, -260};
+    static float a[4 * LP_BLOCK], b[4 * LP_BLOCK];
+    errors e = {0};
+    rng r = rng_for("far_blocks", 0, 0);
+    for (size_t k = 0; k < (test_quick() ? 400U : 6000U); k++) {
+        const size_t n = 2 * LP_BLOCK + rng_below(&r, 2 * LP_BLOCK + 1);
+        const uint32_t has_mass = 1 + rng_below(&r, 14); /* a bit for each block: some have, some not */
+        const float p_far = below[rng_below(&r, COUNT(below))];
+        const float q_far = rng_below(&r, 2) ? p_far : below[rng_below(&r, COUNT(below))];
+        const float level = levels[rng_below(&r, COUNT(levels))], spread = rng_unit(&r) * 4;
+        const float noise = rng_below(&r, 2) ? 0 : 0.25f;
+        for (size_t i = 0; i < n; i++) {
+            const float x = rng_bell(&r) * spread + level, y = x + rng_bell(&r) * 0.3f;
+            const float u = rng_bell(&r) * noise, v = rng_bell(&r) * noise;
+            const int mass = (has_mass >> i / LP_BLOCK & 1) || i == 0;
+            a[i] = mass ? x : p_far <= -1e9f ? p_far : level + p_far + u;
+            b[i] = mass ? y : q_far <= -1e9f ? q_far : level + q_far + v;
+        }
+        check_pair("far blocks", a, b, n, &r, &e);
+    }
+    print_errors(&e);
+}
+END_TEST
+
 /* Frequent tokens have the lowest ids, so that most of the mass may lie in one block. */
 START_TEST(frequent_first)
 {
@@ -735,6 +764,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, peaks);
     tcase_add_test(tcase, few_values);
     tcase_add_test(tcase, masks_and_levels);
+    tcase_add_test(tcase, far_blocks);
     tcase_add_test(tcase, frequent_first);
     tcase_add_test(tcase, all_forms);
     tcase_add_test(tcase, wanted_outputs);

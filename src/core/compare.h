@@ -2,8 +2,8 @@
 /* One read of two rows: the sums of each, as a scan makes them, and what their comparison needs.
  *
  * The quick way takes both rows through the exponentials of core/block.h, block by block, with the same bits in the sums of
- * each row, and adds what depends on both. It gives up where a row is bad, or a block of it at a level beyond 256, and where the rows are
- * too far apart; the caller then goes the exact way, in double throughout.
+ * each row, and adds what depends on both. It gives up where a row is bad, or a block of it at a level beyond 256 that counts, and where
+ * the rows are too far apart; the caller then goes the exact way, in double throughout.
  *
  * The largest elements of both rows, which may hold nearly all the mass, are taken again exactly, with the seven elements
  * that share their sum. What is left are many small terms with errors of either sign, or little mass; src/compare.c decides by
@@ -41,6 +41,7 @@ typedef struct pair_state {
     double w_unit, v_unit; /* of the sums in f */
     block_groups a, b;
     double most, least, farthest; /* of d, and of |d - shift|: of what `k` does not have */
+    float p_far, q_far;           /* the largest logit of blocks left out of the sums */
 } pair_state;
 
 static __attribute__((noinline)) void peaks_insert(pair_peaks *peaks, double sum, size_t offset)
@@ -142,6 +143,7 @@ static void pair_begin(pair_state *st)
     st->most = -__builtin_inf();
     st->least = __builtin_inf();
     st->farthest = 0;
+    st->p_far = st->q_far = -inf;
 }
 
 static void extremes_join(pair_state *st, double most, double least)
@@ -465,6 +467,36 @@ static void pair_keep_careful(row *r, pair_side *side, const pair_way *way, cons
     }
 }
 
+/* What logits have that stand for none, in padding or under a mask: -10,000, or the lowest float. Where a row has them in place of -inf a
+ * block of nothing else is common. e^x of what lies FAR_BELOW its row's largest element is lost in every sum of it, as is any float
+ * times that: if both rows' are so, only the extremes of a - b are left. It shows at the end whether they are. */
+enum { FAR_LEVEL = -256, FAR_BELOW = 512 };
+
+static int far_is_likely(const extent *all)
+{
+    return !all->nan && all->max < FAR_LEVEL;
+}
+
+static __attribute__((noinline)) void pair_far(pair_state *st, const extent *a, const extent *b)
+{
+    const pair_way way = st->way;
+    pair_vectors k = st->k;
+    for (int g = 0; g < st->a.count; g++) {
+        for (size_t i = 0; i < LP_GROUP; i += LP_WIDTH) {
+            pair_difference(v_load(st->a.at[g] + i), v_load(st->b.at[g] + i), &way, &k, PAIR_ALL, PAIR_RAGGED);
+        }
+    }
+    st->k = k;
+    st->p_far = a->max > st->p_far ? a->max : st->p_far;
+    st->q_far = b->max > st->q_far ? b->max : st->q_far;
+    st->careful = 1;
+}
+
+static int far_was_right(const row *r, float far)
+{
+    return far <= r->max - FAR_BELOW;
+}
+
 /* Any block, which is cut already: the same sums as the exact way would have them for each row, with what is dropped there. 0 where
  * a row is bad, or its level beyond 256. The last group of a row, where it is not whole, is taken exactly. */
 static __attribute__((noinline)) int pair_careful(pair_scan *job, pair_state *st, size_t offset, size_t n)
@@ -472,6 +504,10 @@ static __attribute__((noinline)) int pair_careful(pair_scan *job, pair_state *st
     extent a_whole, b_whole;
     const extent a = extent_of(&st->a, &a_whole), b = extent_of(&st->b, &b_whole);
     pair_way way;
+    if (far_is_likely(&a) && far_is_likely(&b)) {
+        pair_far(st, &a, &b);
+        return 1;
+    }
     if (!footing_of(&way.a, &a) || !footing_of(&way.b, &b)) {
         return 0;
     }
@@ -793,6 +829,9 @@ LP_INLINE int pair_blocks(pair_scan *job, const source *p, const source *q, size
     }
     if (!st.p.held.any || !st.q.held.any) {
         return 0; /* a row of -inf alone */
+    }
+    if (!far_was_right(&job->p, st.p_far) || !far_was_right(&job->q, st.q_far)) {
+        return 0;
     }
     pair_settle(&job->p, &st.p.held, &st.a, block_at(p, st.p.held.offset, st.p.held.n, buffer[0]));
     pair_settle(&job->q, &st.q.held, &st.b, block_at(q, st.q.held.offset, st.q.held.n, buffer[1]));
