@@ -300,6 +300,7 @@ static size_t comparisons(comparison *to, size_t v)
     const job whole = {"whole row", run_whole, v, .rows = 1, .k = 20};
     const job wholes = {"whole row, 4 rows", run_whole, v, .rows = 1, .k = 20, .matrices = 4};
     const job lse32000 = {"logsumexp, V = 32000", run_logsumexp, 32000, .rows = 1};
+    const job lse2048 = {"logsumexp, V = 2048", run_logsumexp, 2048, .rows = 1};
     const job score32000 = {"score, V = 32000", run_score, 32000, .rows = 1, .k = 20};
     const comparison all[] = {
         {lse, scan},
@@ -329,6 +330,10 @@ static size_t comparisons(comparison *to, size_t v)
         {{"cold score, 99% -inf", run_score, v, .rows = COLD_ROWS, .k = 20, .cold = 1, .row = ROW_MASKED}, cold},
         {{"logsumexp, around -90", run_logsumexp, v, .rows = 1, .row = ROW_LOW}, lse},
         {{"score, around -90", run_score, v, .rows = 1, .k = 20, .row = ROW_LOW}, score},
+        {{"logsumexp, around -90, V = 2048", run_logsumexp, 2048, .rows = 1, .row = ROW_LOW}, lse2048},
+        {{"logsumexp, sections at -90", run_logsumexp, v, .rows = 1, .row = ROW_SECTIONS}, lse},
+        {{"logsumexp, times 10", run_logsumexp, v, .rows = 1, .row = ROW_WIDE}, lse},
+        {{"score, times 10", run_score, v, .rows = 1, .k = 20, .row = ROW_WIDE}, score},
         {{"logsumexp, V = 256", run_logsumexp, 256, .rows = SMALL_ROWS}, lse32000},
         {{"logsumexp, V = 1024", run_logsumexp, 1024, .rows = SMALL_ROWS / 4}, lse32000},
         {{"score, V = 256", run_score, 256, .rows = SMALL_ROWS, .k = 20}, score32000},
@@ -353,8 +358,9 @@ static size_t comparisons(comparison *to, size_t v)
         {{"compare, all, half allowed", run_compare, v, .rows = 1, .allowed = 50}, lse},
         {{"compare, all, 99% -inf", run_compare, v, .rows = 1, .row = ROW_MASKED}, lse},
         {{"compare, all, around -90", run_compare, v, .rows = 1, .row = ROW_LOW}, lse},
-        {{"compare, all, V = 2048", run_compare, 2048, .rows = 1},
-         {"logsumexp, V = 2048", run_logsumexp, 2048, .rows = 1}},
+        {{"compare, all, padded", run_compare, v, .rows = 1, .row = ROW_PADDED}, lse},
+        {{"compare, all, sections at -90", run_compare, v, .rows = 1, .row = ROW_SECTIONS}, lse},
+        {{"compare, all, V = 2048", run_compare, 2048, .rows = 1}, lse2048},
     };
     memcpy(to, all, sizeof all);
     return sizeof all / sizeof *all;

@@ -117,6 +117,21 @@ void row_fill(float *row, size_t n, row_kind kind, uint64_t seed)
         for (size_t i = 0; i < n; i++)
             row[i] += 12.0f - 1.1f * logf(10.0f + (float)i);
         break;
+    case ROW_SECTIONS:
+        fill_bell(row, n, &state);
+        for (size_t i = 0; i < n; i++)
+            row[i] -= i / LP_BLOCK % 2 != 0 ? 90.0f : 0.0f;
+        break;
+    case ROW_PADDED:
+        fill_bell(row, n, &state);
+        for (size_t i = n - n / 8; i < n; i++)
+            row[i] = -1e4f;
+        break;
+    case ROW_WIDE:
+        fill_bell(row, n, &state);
+        for (size_t i = 0; i < n; i++)
+            row[i] *= 10;
+        break;
     }
 }
 
@@ -130,8 +145,8 @@ void row_second(float *out, const float *row, size_t n, float deviation, float l
 
 const char *row_kind_name(row_kind kind)
 {
-    static const char *const name[] = {"bell",      "zipf",  "masked", "ties",          "normal",
-                                       "ascending", "equal", "low",    "frequent first"};
+    static const char *const name[] = {"bell",  "zipf", "masked",         "ties",     "normal", "ascending",
+                                       "equal", "low",  "frequent first", "sections", "padded", "wide"};
     return name[kind];
 }
 

@@ -20,6 +20,9 @@ typedef enum {
     ROW_EQUAL,     /* all 0, as a model gives that is not trained */
     ROW_LOW,       /* a bell around -90, as some models' logits lie: beyond the window of the kernels' e^x */
     ROW_FREQUENT, /* the lowest ids are the most frequent, as a byte-pair vocabulary has them: most mass in one block */
+    ROW_SECTIONS, /* a bell, every other block of LP_BLOCK 90 below the rest: on either side of the window */
+    ROW_PADDED,   /* a bell, the last eighth -10,000, as some fill what no token has */
+    ROW_WIDE,     /* ten times a bell, as a temperature of 0.1 makes it: beyond both sides of the window */
 } row_kind;
 
 const char *row_kind_name(row_kind kind);

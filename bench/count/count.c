@@ -21,6 +21,7 @@ static float bell[VOCAB], like[VOCAB], apart[VOCAB], unrelated[VOCAB];
 static float absent[VOCAB], absent_like[VOCAB]; /* every other logit -inf */
 static float beyond[VOCAB];                     /* at a level for which two models are compared in double */
 static float frequent[VOCAB], frequent_like[VOCAB], normal[VOCAB], low[VOCAB], low_like[VOCAB], equal[VOCAB];
+static float sections[VOCAB], sections_like[VOCAB], padded[VOCAB], padded_like[VOCAB], wide_absent[VOCAB];
 static float *dense, top[TOP], one[4];
 static const float *second;
 static int32_t id[TOP], rank, token = 4711;
@@ -113,6 +114,10 @@ static const job JOBS[] = {
     {"topk_equal/f32", LP_F32, run_topk, equal, NULL},
     {"score_normal/f32", LP_F32, run_score, normal, NULL},
     {"score_low/f32", LP_F32, run_score, low, NULL},
+    {"logsumexp_sections/f32", LP_F32, run_logsumexp, sections, NULL},
+    {"kl_sections/f32", LP_F32, run_kl, sections, sections_like},
+    {"kl_padded/f32", LP_F32, run_kl, padded, padded_like},
+    {"logsumexp_wide_absent/f32", LP_F32, run_logsumexp, wide_absent, NULL},
 };
 
 /* The first call is not counted: it may resolve symbols and choose the kernels. */
@@ -138,6 +143,14 @@ int main(void)
     row_second(like, bell, VOCAB, 0.05F, 0, 6);
     row_second(apart, bell, VOCAB, 0.5F, -7.3F, 6);
     row_second(frequent_like, frequent, VOCAB, 0.05F, 0, 6);
+    row_fill(sections, VOCAB, ROW_SECTIONS, 8);
+    row_fill(padded, VOCAB, ROW_PADDED, 1);
+    row_fill(wide_absent, VOCAB, ROW_WIDE, 10);
+    for (size_t i = 0; i < VOCAB; i++)
+        wide_absent[i] = i % 10 ? -INFINITY : wide_absent[i];
+    row_second(sections_like, sections, VOCAB, 0.05F, 0, 6);
+    for (size_t i = 0; i < VOCAB; i++)
+        padded_like[i] = padded[i] == -1e4F ? -1e4F : like[i];
     row_second(low_like, low, VOCAB, 0.05F, 0, 6);
     row_second(beyond, bell, VOCAB, 0, -300, 6);
     for (size_t i = 0; i < VOCAB; i++)
