@@ -288,6 +288,22 @@ LP_INLINE vf v_load_f16(const uint16_t *p)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
 }
+/* Every other element of a set of bf16 as floats, from the first or the second on: one operation on every CPU. */
+#define LP_WOVEN 1
+LP_INLINE vf v_load_woven(const uint16_t *set, int second)
+{
+    const vu two = _mm512_loadu_si512(set);
+    return _mm512_castsi512_ps(second ? _mm512_and_epi32(two, _mm512_set1_epi32(-65536)) : _mm512_slli_epi32(two, 16));
+}
+/* puts what was made of them so, first halves before second ones, in order */
+LP_INLINE void v_weave(float *lanes)
+{
+    const vu low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const vu high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    const vf first = v_load(lanes), second = v_load(lanes + LP_WIDTH);
+    v_store(lanes, _mm512_permutex2var_ps(first, low, second));
+    v_store(lanes + LP_WIDTH, _mm512_permutex2var_ps(first, high, second));
+}
 #define LP_HALVES 32 /* core/direct.h */
 LP_INLINE vf v_load_lane_halves(const uint16_t *p, int bf16)
 {

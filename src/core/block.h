@@ -216,12 +216,12 @@ LP_INLINE vf largest_of_eight(const vf x[LP_SETS])
     return v_max(v_max(v_max(x[0], x[1]), v_max(x[2], x[3])), v_max(v_max(x[4], x[5]), v_max(x[6], x[7])));
 }
 
-/* the elements of one column of a group, which begins at element `at` */
-LP_INLINE void lane_elements(vf x[LP_SETS], const void *group, size_t at, reading r)
+/* the elements of column c of a group, which begins at element `at` */
+LP_INLINE void lane_elements(vf x[LP_SETS], const void *group, size_t at, int c, reading r)
 {
     LP_UNROLL for (int i = 0; i < LP_SETS; i++)
     {
-        x[i] = load_logits(group, at + (size_t)i * LP_LANES, r);
+        x[i] = column_logits(group, at + (size_t)i * LP_LANES, c, r);
     }
 }
 
@@ -264,7 +264,7 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
     {
         vf pair[4], pair_q[4], high = none, eight[LP_SETS];
         if (entropy) {
-            lane_elements(eight, x, (size_t)(c * LP_WIDTH), r);
+            lane_elements(eight, x, (size_t)(c * LP_WIDTH), c, r);
             high = largest_of_eight(eight);
             if (absent) { /* of a lane that is empty, some number: times 0 */
                 high = v_max(high, v_set1(EXP_LOWEST));
@@ -276,8 +276,8 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
             const size_t at = (size_t)(2 * p * LP_LANES + c * LP_WIDTH);
             /* again, where that is a load and no more and registers are few: an ISA of many columns has many */
             const int kept = entropy && (LP_LOOP_COLUMNS || r.dtype != DTYPE_F32 || r.scaled);
-            vf x1[2] = {kept ? eight[2 * p] : load_logits(x, at, r),
-                        kept ? eight[2 * p + 1] : load_logits(x, at + LP_LANES, r)};
+            vf x1[2] = {kept ? eight[2 * p] : column_logits(x, at, c, r),
+                        kept ? eight[2 * p + 1] : column_logits(x, at + LP_LANES, c, r)};
             if (!entropy) {
                 LP_LOADED(x1[0]);
                 LP_LOADED(x1[1]);
@@ -338,6 +338,15 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
             v_store(to.q + c * LP_WIDTH, pairs_sum(pair_q));
         }
         *peak = v_max(*peak, what == SUMS_ALONE ? sum : high);
+    }
+    if (is_woven(r)) {
+        v_weave(to.s);
+        if (what != SUMS_ALONE) {
+            v_weave(to.high);
+        }
+        if (entropy) {
+            v_weave(to.q);
+        }
     }
 }
 

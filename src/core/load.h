@@ -28,9 +28,38 @@ LP_INLINE reading reading_f32(void)
     return r;
 }
 
+#ifndef LP_WOVEN
+#define LP_WOVEN 0
+LP_INLINE vf v_load_woven(const uint16_t *set, int second)
+{
+    (void)second;
+    return v_load_bf16(set);
+}
+LP_INLINE void v_weave(float *lanes)
+{
+    (void)lanes;
+}
+#endif
+
+/* whether column_logits has a set's elements in another order, its even ones first */
+LP_INLINE int is_woven(reading r)
+{
+    return LP_WOVEN && r.dtype == DTYPE_BF16;
+}
+
 LP_INLINE vf load_logits(const void *data, size_t i, reading r)
 {
     const vf x = load_as_float(data, i, r.dtype);
     return r.scaled ? v_mul(x, r.scale) : x;
+}
+
+/* the elements from `at` on, column c of a set of a group; v_weave puts in order what is made of both columns, where is_woven says so */
+LP_INLINE vf column_logits(const void *group, size_t at, int c, reading r)
+{
+    if (is_woven(r)) {
+        const vf x = v_load_woven((const uint16_t *)group + (at - (size_t)(c * LP_WIDTH)), c);
+        return r.scaled ? v_mul(x, r.scale) : x;
+    }
+    return load_logits(group, at, r);
 }
 #endif
