@@ -503,8 +503,8 @@ START_TEST(far_blocks)
     static float a[4 * LP_BLOCK], b[4 * LP_BLOCK];
     errors e = {0};
     rng r = rng_for("far_blocks", 0, 0);
-    for (size_t k = 0; k < (test_quick() ? 100U : 1500U); k++) {
-        const size_t n = 2 * LP_BLOCK + rng_below(&r, 2 * LP_BLOCK + 1);
+    for (size_t k = 0; k < (test_quick() ? 60U : 1500U); k++) {
+        const size_t n = 2 * LP_BLOCK + rng_below(&r, test_quick() ? LP_BLOCK : 2 * LP_BLOCK + 1);
         const uint32_t has_mass = 1 + rng_below(&r, 14); /* a bit for each block: some have, some not */
         const float p_far = below[rng_below(&r, COUNT(below))];
         const float q_far = rng_below(&r, 2) ? p_far : below[rng_below(&r, COUNT(below))];
