@@ -498,8 +498,8 @@ END_TEST
  * a float is; before or after those that have, and different in either row. */
 START_TEST(far_blocks)
 {
-    static const float below[] = {-200, -300, -500, -511, -513, -530, -800, -1e4f, -1e9f, -FLT_MAX, -INFINITY};
-    static const float levels[] = {0, 200, 260, -200, -260};
+    static const float below[] = {-8, -200, -300, -500, -511, -513, -530, -800, -1e4f, -1e9f, -FLT_MAX, -INFINITY};
+    static const float levels[] = {0, 200, 260, -200, -250, -260};
     static float a[4 * LP_BLOCK], b[4 * LP_BLOCK];
     errors e = {0};
     rng r = rng_for("far_blocks", 0, 0);
