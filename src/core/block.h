@@ -51,11 +51,6 @@ LP_INLINE size_t rest_ahead(int kind)
     return LP_FETCHES_REST ? far_ahead_of(kind) : 0;
 }
 
-LP_INLINE size_t look_ahead(void)
-{
-    return LP_FETCHES_REST ? far_ahead_of(FAR_LOOK) : 0;
-}
-
 LP_INLINE far_ahead far_of(origin from)
 {
     const int halves = from.line < 64;

@@ -9,7 +9,7 @@
 enum {
     DENSE = LP_GROUP / 12, /* more elements in a group than this: its lanes are unlikely to hold two at most each */
     NEXT_PAGE = 1024,      /* elements ahead: a page of f32 */
-    LOOK_NEAR = 2048
+    LOOK_NEAR = 2048       /* elements ahead, into the first-level cache, where lines are asked for */
 };
 
 /* what a block holds above -inf, NaN included */
@@ -42,7 +42,7 @@ LP_INLINE void group_presence(presence *p, const float *x, origin from, int grou
     const vf absent = v_set1(-__builtin_inff());
     vf max[LP_COLUMNS];
     uint64_t any = 0, twice = 0, shown = 0;
-    group_prefetch(from, look_ahead());
+    group_prefetch(from, rest_ahead(FAR_LOOK));
     LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
     {
         max[c] = absent;

@@ -98,9 +98,10 @@ LP_INLINE vf exp_narrow(vf x, vf *t)
     return v_fma(v_mul(power, r), q, power);
 }
 
+#define LP_LOOKS_FIRST 0 /* core/block.h: it saves subnormal numbers, which are known to be slow on x86 */
+
 /* Eight columns of eight vectors: flat, they were spilled by every compiler tried. One column is a loop of its own, and in
  * it one pair of vectors is finished before the next one is loaded; the CPU overlaps them. bench/mca has the cycles. */
-#define LP_LOOKS_FIRST 0 /* core/block.h: it saves subnormal numbers, which are known to be slow on x86 */
 #define LP_LOOP_COLUMNS 1
 #define LP_UNROLL_COLUMNS _Pragma("GCC unroll 1")
 #define LP_FINISH(v) __asm__ volatile("" : "+w"(v) : : "memory")
