@@ -240,50 +240,72 @@ static lp_status check_scores(const lp_logits *in, const int32_t *token, size_t 
     return LP_OK;
 }
 
-/* The outputs of one row, each at its place; what is not wanted stays NULL. known: the results of a short row, or NULL. */
-static lp_status score_row(const lp_logits *in, const kernels *kernel, const int32_t *token, size_t k,
-                           const lp_scores *out, size_t i, const row_result *known)
-{
-    source from = logits_row(in, i);
-    size_t tokens = out->tokens_per_row == 0 ? 1 : out->tokens_per_row;
-    size_t top_stride = out->top_stride == 0 ? k : out->top_stride;
-    const int32_t *ids = token == NULL ? NULL : token + i * tokens;
-    float *top_logprob = out->top_logprob == NULL ? NULL : out->top_logprob + i * top_stride;
-    int32_t *top_token = out->top_token == NULL ? NULL : out->top_token + i * top_stride;
+/* what a row is read for; the row's sums follow from `result` where its pass is another one */
+typedef struct score_work {
+    scan job[ROW_SOME];
+    source from[ROW_SOME];
+    topk top[ROW_SOME];
+    row_result result[ROW_SOME];
+} score_work;
 
-    row sums;
-    topk top;
-    scan job = {&sums, NULL, 0, 0, 0, 0};
-    if (top_token != NULL && k != 0) {
-        top = topk_new(top_logprob, top_token, k);
-        job.top = &top;
+static void score_begin(score_work *w, size_t at, const lp_logits *in, const kernels *kernel, const int32_t *token,
+                        size_t k, const lp_scores *out, size_t i)
+{
+    const size_t tokens = out->tokens_per_row == 0 ? 1 : out->tokens_per_row;
+    const size_t top_stride = out->top_stride == 0 ? k : out->top_stride;
+    const int32_t *ids = token == NULL ? NULL : token + i * tokens;
+    const int ranked = ids != NULL && (out->token_rank != NULL || out->token_rank_ties != NULL);
+    scan job = {NULL, NULL, 0, 0, 0, 0};
+    w->from[at] = logits_row(in, i);
+    if (out->top_token != NULL && k != 0) {
+        w->top[at] = topk_new(out->top_logprob + i * top_stride, out->top_token + i * top_stride, k);
+        job.top = w->top + at;
     }
-    int ranked = ids != NULL && (out->token_rank != NULL || out->token_rank_ties != NULL);
     if (ranked && ids[0] >= 0 && (size_t)ids[0] < in->vocab) {
         job.rank = (out->token_rank != NULL ? SCAN_ABOVE : 0) | (out->token_rank_ties != NULL ? SCAN_NOT_BELOW : 0);
-        job.token_logit = logits_at(kernel, &from, ids[0]);
+        job.token_logit = logits_at(kernel, w->from + at, ids[0]);
     }
-    row_result result;
-    if (known == NULL) {
-        row_init(&sums, out->entropy != NULL);
-        kernel->scan(&job, &from, in->vocab, 0);
-        result = row_finish(&sums);
-    } else {
-        result = *known;
-        if (result.status == LP_OK && (job.top != NULL || job.rank)) {
-            kernel->pick_short(&job, &from, in->vocab);
+    w->job[at] = job;
+}
+
+/* list and rank of n short rows whose results are known */
+static void score_pick(score_work *w, const kernels *kernel, size_t vocab, size_t n)
+{
+    size_t ok = 0, wanted = 0;
+    for (size_t i = 0; i < n; i++) {
+        ok += w->result[i].status == LP_OK;
+        wanted += w->job[i].top != NULL || w->job[i].rank != 0;
+    }
+    if (ok == n && wanted != 0) {
+        kernel->pick_short(w->job, w->from, n, vocab);
+        return;
+    }
+    for (size_t i = 0; i < n && wanted != 0; i++) {
+        if (w->result[i].status == LP_OK) {
+            kernel->pick_short(w->job + i, w->from + i, 1, vocab);
         }
     }
+}
+
+/* The outputs of one row, each at its place; what is not wanted stays NULL. */
+static lp_status score_end(score_work *w, size_t at, const lp_logits *in, const kernels *kernel, const int32_t *token,
+                           size_t k, const lp_scores *out, size_t i)
+{
+    const size_t tokens = out->tokens_per_row == 0 ? 1 : out->tokens_per_row;
+    const size_t top_stride = out->top_stride == 0 ? k : out->top_stride;
+    const int32_t *ids = token == NULL ? NULL : token + i * tokens;
+    const row_result result = w->result[at];
+    scan job = w->job[at];
     if (job.token_logit == -INFINITY) {
         job.not_below = in->vocab; /* blocks without mass were not looked at */
     }
 
     lp_status status = result.status;
     if (job.top != NULL) {
-        finish_top(&top, &result, top_logprob, top_token);
+        finish_top(job.top, &result, out->top_logprob + i * top_stride, out->top_token + i * top_stride);
     }
     for (size_t t = 0; ids != NULL && t < tokens; t++) {
-        float logprob = token_logprob(kernel, &from, in->vocab, ids[t], &result, &status);
+        float logprob = token_logprob(kernel, w->from + at, in->vocab, ids[t], &result, &status);
         if (out->token_logprob != NULL) {
             out->token_logprob[i * tokens + t] = logprob;
         }
@@ -318,14 +340,24 @@ lp_status lp_score(const lp_logits *in, const int32_t *token, size_t k, const lp
     fp_state fp = fp_enter();
     const int is_short = logits_short(in);
     const size_t some = is_short ? ROW_SOME : 1;
+    score_work w;
     for (size_t i = 0; i < in->rows; i += some) {
-        size_t n = in->rows - i < some ? in->rows - i : some;
-        row_result results[ROW_SOME];
+        const size_t n = in->rows - i < some ? in->rows - i : some;
+        for (size_t j = 0; j < n; j++) {
+            score_begin(&w, j, in, kernel, token, k, out, i + j);
+        }
         if (is_short) {
-            logits_scan_some(kernel, in, i, n, out->entropy != NULL, results);
+            logits_scan_some(kernel, in, i, n, out->entropy != NULL, w.result);
+            score_pick(&w, kernel, in->vocab, n);
+        } else {
+            row sums;
+            row_init(&sums, out->entropy != NULL);
+            w.job[0].row = &sums;
+            kernel->scan(w.job, w.from, in->vocab, 0);
+            w.result[0] = row_finish(&sums);
         }
         for (size_t j = 0; j < n; j++) {
-            status_keep_first(&status, score_row(in, kernel, token, k, out, i + j, is_short ? results + j : NULL));
+            status_keep_first(&status, score_end(&w, j, in, kernel, token, k, out, i + j));
         }
     }
     fp_leave(fp);

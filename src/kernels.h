@@ -36,8 +36,8 @@ typedef struct kernels {
     void (*scan)(scan *job, const source *from, size_t n, int32_t first);
     /* `count` <= ROW_SOME plain rows of n elements each, 0 < n <= LP_BLOCK: initialises each and scans it */
     void (*scan_short)(row *rows, const source *from, size_t count, size_t n, int entropy);
-    /* what a scan takes of such a row besides its sums */
-    void (*pick_short)(scan *job, const source *from, size_t n);
+    /* what a scan takes of such rows besides their sums */
+    void (*pick_short)(scan *jobs, const source *from, size_t count, size_t n);
     /* out[i] = row_logprob of element i; past_cache: the caller knows that out will not stay in the cache */
     void (*dense)(float *out, const source *from, size_t n, float max, float log_norm, int past_cache);
     /* out[i] = element i as float, transforms applied: n <= LP_BLOCK, out has room for n rounded up to 32 */

@@ -155,6 +155,45 @@ LP_INLINE float v_min_lanes(vf x)
     a = _mm_min_ps(a, _mm_movehl_ps(a, a));
     return _mm_cvtss_f32(_mm_min_ss(a, _mm_movehdup_ps(a)));
 }
+#define LP_OWN_COMPRESS /* core/top.h: by a table of permutations */
+LP_INLINE uint32_t v_first_bits(size_t n)
+{
+    return n < LP_WIDTH ? (1U << n) - 1 : 0xFF;
+}
+/* the lanes that a mask names, in order, three bits each from the lowest on */
+#define NAMED(mask, lane) ((mask) >> (lane)&1 ? (lane) << 3 * NAMED_BELOW(mask, lane) : 0)
+#define NAMED_BELOW(mask, lane) BITS_OF_8((mask) & ((1 << (lane)) - 1))
+#define BITS_OF_8(b) (BITS_OF_4(b) + BITS_OF_4((b) >> 4))
+#define BITS_OF_4(b) ((b) % 2 + ((b) >> 1) % 2 + ((b) >> 2) % 2 + ((b) >> 3) % 2)
+#define NAMED_OF(m)                                                                                                    \
+    (NAMED(m, 0) | NAMED(m, 1) | NAMED(m, 2) | NAMED(m, 3) | NAMED(m, 4) | NAMED(m, 5) | NAMED(m, 6) | NAMED(m, 7))
+#define NAMED_4(m) NAMED_OF(m), NAMED_OF((m) + 1), NAMED_OF((m) + 2), NAMED_OF((m) + 3)
+#define NAMED_16(m) NAMED_4(m), NAMED_4((m) + 4), NAMED_4((m) + 8), NAMED_4((m) + 12)
+#define NAMED_64(m) NAMED_16(m), NAMED_16((m) + 16), NAMED_16((m) + 32), NAMED_16((m) + 48)
+LP_INLINE vf v_compress(vf x, uint32_t mask)
+{
+    static const int32_t named[256] = {NAMED_64(0), NAMED_64(64), NAMED_64(128), NAMED_64(192)};
+    const __m256i shift = _mm256_setr_epi32(0, 3, 6, 9, 12, 15, 18, 21);
+    return _mm256_permutevar8x32_ps(x, _mm256_srlv_epi32(_mm256_set1_epi32(named[mask]), shift));
+}
+/* first, first + 1 ... as the bits of floats */
+LP_INLINE vf v_ids(int32_t first)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_set1_epi32(first), lane));
+}
+/* the ids of a lane's elements, of which the first is given, as the bits of floats */
+LP_INLINE vf v_lane_ids(int32_t first)
+{
+    const __m256i set = _mm256_setr_epi32(0, LP_LANES, 2 * LP_LANES, 3 * LP_LANES, 4 * LP_LANES, 5 * LP_LANES,
+                                          6 * LP_LANES, 7 * LP_LANES);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_set1_epi32(first), set));
+}
+/* as many as a lane has */
+LP_INLINE void v_store_lane(float *p, vf x)
+{
+    _mm256_storeu_ps(p, x);
+}
 /* x one lane on, and into the first the last of `before` */
 LP_INLINE vf v_shift_in(vf before, vf x)
 {

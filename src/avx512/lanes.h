@@ -186,7 +186,10 @@ LP_INLINE uint32_t v_mask_nan(vf a, vf b)
 }
 LP_INLINE vu v_count_gt(vu acc, vf a, vf b)
 {
-    return _mm512_mask_add_epi32(acc, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), acc, _mm512_set1_epi32(1));
+    /* gcc copies the counter first, where the operation itself may change it */
+    const __mmask16 k = _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
+    __asm__("vpaddd %2, %0, %0 %{%1%}" : "+v"(acc) : "Yk"(k), "v"(_mm512_set1_epi32(1)));
+    return acc;
 }
 LP_INLINE vu v_count_ge(vu acc, vf a, vf b)
 {
@@ -261,6 +264,12 @@ LP_INLINE uint64_t v_cell_put(unsigned char *to, const unsigned char *from)
     const __m256i half = _mm256_add_epi64(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
     const __m128i two = _mm_add_epi64(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
     return (uint64_t)_mm_cvtsi128_si64(_mm_add_epi64(two, _mm_unpackhi_epi64(two, two)));
+}
+#define LP_OWN_PICK /* core/top.h: of 32 floats those that the bytes number */
+LP_INLINE vf v_pick(const float *x, const unsigned char *from)
+{
+    const __m512i at = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
+    return _mm512_permutex2var_ps(_mm512_loadu_ps(x), at, _mm512_loadu_ps(x + 16));
 }
 /* x one lane on, and into the first the last of `before` */
 LP_INLINE vf v_shift_in(vf before, vf x)

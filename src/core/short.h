@@ -130,20 +130,4 @@ static void scan_short(row *rows, const source *from, size_t count, size_t n, in
 {
     (entropy ? short_rows_entropy : short_rows_sums)(rows, from, count, n);
 }
-
-/* list and rank of a row whose sums are known */
-static __attribute__((noinline)) void pick_short(scan *job, const source *from, size_t n)
-{
-    block_groups g;
-    block_cut(&g, (const float *)(const void *)from->data, n);
-    if (job->top != NULL) {
-        candidates c;
-        candidates_init(&c, job->top);
-        top_of_block(&c, &g, NULL, 0);
-        candidates_end(&c);
-    }
-    if (job->rank) {
-        block_rank(job, &g, NULL);
-    }
-}
 #endif

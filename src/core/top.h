@@ -135,7 +135,7 @@ LP_INLINE void candidates_keep(candidates *c, float bound)
     size_t kept = 0;
 #ifdef LP_OWN_COMPRESS
     for (size_t i = 0; i < c->n; i += LP_WIDTH) {
-        const vf x = v_load(c->x + i), id = v_load_first((const float *)(const void *)(c->id + i), c->n - i, v_set1(0));
+        const vf x = v_load(c->x + i), id = v_load((const float *)(const void *)(c->id + i));
         uint32_t mask = v_mask_ge(x, v_set1(bound)) & v_first_bits(c->n - i);
         /* what is stored behind these is overwritten, or lies where everything has been read */
         v_store((float *)(void *)(c->id + kept), v_compress(id, mask));
@@ -166,6 +166,16 @@ static __attribute__((noinline)) void candidates_select(candidates *c)
     }
 }
 
+/* how many of n elements exceed x; what follows the last up to a multiple of 32 is -inf */
+LP_INLINE size_t count_above(const float *element, size_t n, float x)
+{
+    size_t above = 0;
+    for (size_t i = 0; i < n; i += LP_LANES) {
+        above += (size_t)__builtin_popcount(set_mask(element + i, x, 1));
+    }
+    return above;
+}
+
 /* The keys of few candidates, largest first: how many exceed one is where it belongs, and no step of this waits for another,
  * as those of a sort do. Ties go to the next place in the order of their ids. */
 static void candidates_order(candidates *c, uint64_t *key)
@@ -175,10 +185,7 @@ static void candidates_order(candidates *c, uint64_t *key)
     }
     memset(key, 0, c->n * sizeof *key);
     for (size_t i = 0; i < c->n; i++) {
-        size_t at = 0;
-        for (size_t j = 0; j < c->n; j += LP_LANES) {
-            at += (size_t)__builtin_popcount(set_mask(c->x + j, c->x[i], 1));
-        }
+        size_t at = count_above(c->x, c->n, c->x[i]);
         uint64_t own = topk_key(c->x[i], c->id[i]);
         for (; key[at] != 0; at++) {
             uint64_t there = key[at];
@@ -328,50 +335,58 @@ static void candidates_flush(candidates *c)
     c->limit_id = c->list->limit_id;
 }
 
-/* how many candidates exceed each of them, up to LP_LANES at a time */
-LP_INLINE void candidates_above(const candidates *c, int32_t above[TOP_PLACES])
+/* how many of n elements exceed each of them; returns their sum */
+LP_INLINE uint32_t places_count(int32_t *above, const float *x, int n)
 {
-    for (size_t i = 0; i < c->n; i += LP_LANES) {
-        vf x[LP_COLUMNS];
+    const int some = n % LP_LANES == 0 ? LP_LANES : LP_LANES / 2;
+    uint32_t sum = 0;
+    for (int i = 0; i < n; i += some) {
+        vf a[LP_COLUMNS];
         vu count[LP_COLUMNS];
         LP_UNROLL for (int v = 0; v < LP_COLUMNS; v++)
         {
-            x[v] = v_load(c->x + i + v * LP_WIDTH);
+            a[v] = v_load(x + i + v * LP_WIDTH % some);
             count[v] = v_bits_zero();
         }
-        for (size_t j = 0; j < c->n; j++) {
-            const vf other = v_set1(c->x[j]);
-            LP_UNROLL for (int v = 0; v < LP_COLUMNS; v++)
+        for (int j = 0; j < n; j++) {
+            const vf other = v_set1(x[j]);
+            LP_UNROLL for (int v = 0; v < some / LP_WIDTH; v++)
             {
-                count[v] = v_count_gt(count[v], other, x[v]);
+                count[v] = v_count_gt(count[v], other, a[v]);
             }
         }
-        LP_UNROLL for (int v = 0; v < LP_COLUMNS; v++)
+        LP_UNROLL for (int v = 0; v < some / LP_WIDTH; v++)
         {
             memcpy(above + i + v * LP_WIDTH, &count[v], sizeof count[v]);
+            sum += v_count_sum(count[v]);
         }
     }
+    return sum;
 }
 
-/* Few candidates, which are all there are, straight to their places in the list: as many down as others exceed them, and among equal
- * ones in the order of their ids. What does not get in is written as well, elsewhere: whether it does cannot be predicted. Returns 0
- * where they do not fill the list, or are more. */
-static __attribute__((noinline)) int candidates_place(candidates *c)
+/* Which of n candidates, of which `own` are not -inf, is how many down: as many as others exceed it. Returns 0 where some are equal. */
+LP_INLINE int places_find(unsigned char *from, const float *x, size_t n, size_t own)
 {
-    topk *t = c->list;
-    const size_t n = c->n, k = t->k;
     _Alignas(64) int32_t above[TOP_PLACES];
+    const uint32_t sum = places_count(above, x, (int)n);
+    LP_UNROLL for (size_t i = 0; i < n; i++)
+    {
+        from[above[i]] = (unsigned char)i;
+    }
+    return sum == own * (own - 1) / 2 + (n - own) * own;
+}
+
+/* Equal ones in the order of their ids. What does not get in is written as well, elsewhere: whether it does cannot be predicted. */
+static __attribute__((noinline)) void place_equal(topk *t, const float *x, const int32_t *ids, size_t n)
+{
+    const size_t k = t->k;
     int32_t name[TOP_PLACES];
     unsigned char elsewhere[sizeof(float)];
     uint64_t taken = 0;
-    if (t->n != 0 || n < k || n > TOP_PLACES) {
-        return 0;
-    }
-    candidates_above(c, above);
     for (size_t i = 0; i < n; i++) {
-        const float x = c->x[i] + 0.0F;
-        int32_t id = c->id[i];
-        size_t at = (size_t)above[i];
+        const float logit = x[i] + 0.0F;
+        int32_t id = ids[i];
+        size_t at = count_above(x, n, x[i]);
         for (; taken >> at & 1; at++) {
             if (name[at] > id) {
                 const int32_t later = name[at];
@@ -383,11 +398,71 @@ static __attribute__((noinline)) int candidates_place(candidates *c)
         taken |= UINT64_C(1) << at;
         name[at] = id;
         memcpy(at < k ? t->id + at * sizeof id : elsewhere, &id, sizeof id);
-        memcpy(at < k ? t->logit + at * sizeof x : elsewhere, &x, sizeof x);
+        memcpy(at < k ? t->logit + at * sizeof logit : elsewhere, &logit, sizeof logit);
     }
     t->n = k;
     memcpy(&t->limit, t->logit + (k - 1) * sizeof t->limit, sizeof t->limit);
     memcpy(&t->limit_id, t->id + (k - 1) * sizeof t->limit_id, sizeof t->limit_id);
+}
+
+/* n candidates, k <= n <= TOP_PLACES, to places in a list; returns 0 where some are equal. Room for 32 more is behind them: how many
+ * there are cannot be predicted, and what all exceed fills up. */
+LP_INLINE int places_of(unsigned char from[TOP_PLACES + 1], float *x, size_t n)
+{
+    for (size_t i = n; i < n + LP_LANES; i += LP_WIDTH) {
+        v_store(x + i, v_set1(-__builtin_inff()));
+    }
+    memset(from, 0, TOP_PLACES + 1);
+    switch ((n + 15) / 16) {
+    case 1:
+        return places_find(from, x, 16, n);
+    case 2:
+        return places_find(from, x, 32, n);
+    case 3:
+        return places_find(from, x, 48, n);
+    default:
+        return places_find(from, x, TOP_PLACES, n);
+    }
+}
+
+/* the candidates in their places as an empty list's first k */
+LP_INLINE void places_fill(topk *t, const unsigned char *from, const float *x, const int32_t *id, size_t n)
+{
+    const size_t k = t->k;
+    unsigned char *const logit_at = t->logit, *const id_at = t->id;
+    t->n = k;
+    t->limit = x[from[k - 1]] + 0.0F;
+    t->limit_id = id[from[k - 1]];
+    (void)n;
+#ifdef LP_OWN_PICK
+    if (n <= 32) {
+        for (size_t i = 0; i < k; i += LP_WIDTH) {
+            v_store_first((float *)(void *)logit_at + i, v_add(v_pick(x, from + i), v_set1(0)), k - i);
+            v_store_first((float *)(void *)id_at + i, v_pick((const float *)(const void *)id, from + i), k - i);
+        }
+        return;
+    }
+#endif
+    for (size_t i = 0; i < k; i++) {
+        const size_t at = from[i];
+        const float logit = x[at] + 0.0F;
+        memcpy(logit_at + i * sizeof logit, &logit, sizeof logit);
+        memcpy(id_at + i * sizeof *id, id + at, sizeof *id);
+    }
+}
+
+/* few candidates, where they are all there are and fill the list; else returns 0 */
+static __attribute__((noinline)) int candidates_place(candidates *c)
+{
+    unsigned char from[TOP_PLACES + 1] = {0};
+    if (c->list->n != 0 || c->n < c->list->k || c->n > TOP_PLACES) {
+        return 0;
+    }
+    if (c->n == 1 || places_of(from, c->x, c->n)) {
+        places_fill(c->list, from, c->x, c->id, c->n);
+    } else {
+        place_equal(c->list, c->x, c->id, c->n);
+    }
     return 1;
 }
 
@@ -431,32 +506,48 @@ LP_INLINE void candidates_add(candidates *c, float x, int32_t id)
 enum { TAKE_SPARSE = 3 }; /* up to so many of 64 are taken one by one */
 #endif
 
+#ifdef LP_OWN_COMPRESS
+/* The elements that the bits of a mask name, of 64 whose first has the id `first`, to x and id from the n-th on, in as many steps
+ * whatever the mask is; up to a register's width behind them is overwritten. Returns how many there are then. */
+LP_INLINE size_t take_masked(float *x, int32_t *id, size_t n, const float *from, uint64_t mask, int32_t first)
+{
+    LP_UNROLL for (int i = 0; i < 64; i += LP_WIDTH)
+    {
+        const uint32_t some = (uint32_t)(mask >> i) & ((1U << LP_WIDTH) - 1);
+        v_store(x + n, v_compress(v_load(from + i), some));
+        v_store((float *)(void *)(id + n), v_compress(v_ids(first + i), some));
+        n += (size_t)__builtin_popcount(some);
+    }
+    return n;
+}
+#else
+LP_INLINE size_t take_masked(float *x, int32_t *id, size_t n, const float *from, uint64_t mask, int32_t first)
+{
+    for (; mask != 0; mask &= mask - 1, n++) {
+        size_t at = first_bit(mask);
+        memcpy(x + n, from + at, sizeof *x);
+        id[n] = first + (int32_t)at;
+    }
+    return n;
+}
+#endif
+
 /* those of 64 elements that the bits of a mask name; the first of them has the id `first` */
 LP_INLINE void candidates_take(candidates *c, const float *x, uint64_t mask, int32_t first)
 {
     if (c->n + 64 > TOP_BUFFER) {
         candidates_room(c, 64);
     }
-    size_t n = c->n;
 #ifdef LP_OWN_COMPRESS
-    if (__builtin_popcountll(mask) > TAKE_SPARSE) {
-        LP_UNROLL for (int i = 0; i < 64; i += LP_WIDTH)
-        {
-            const uint32_t some = (uint32_t)(mask >> i) & 0xFFFF;
-            v_store(c->x + n, v_compress(v_load(x + i), some));
-            v_store((float *)(void *)(c->id + n), v_compress(v_ids(first + i), some));
-            n += (size_t)__builtin_popcount(some);
+    if (__builtin_popcountll(mask) <= TAKE_SPARSE) {
+        for (; mask != 0; mask &= mask - 1) {
+            const size_t at = first_bit(mask);
+            candidates_add(c, x[at], first + (int32_t)at);
         }
-        c->n = n;
         return;
     }
 #endif
-    for (; mask != 0; mask &= mask - 1, n++) {
-        size_t at = first_bit(mask);
-        memcpy(c->x + n, x + at, sizeof *x);
-        c->id[n] = first + (int32_t)at;
-    }
-    c->n = n;
+    c->n = take_masked(c->x, c->id, c->n, x, mask, first);
 }
 
 /* The k-th largest of the maxima of eight elements each: at least k elements of the block reach it. */
@@ -570,49 +661,51 @@ LP_INLINE void count_lanes(const elements *e, const lane_words *w, size_t n, flo
     }
 }
 
+/* The elements of n lanes that are above the bound, to x and id from the `end`-th on: one after another, and from the most-th on over
+ * one another. What a lane has beside them is written as well, and overwritten. Returns how many there are then. */
 #ifdef LP_OWN_COMPRESS
-/* the elements of n lanes that are above the bound */
-LP_INLINE void candidates_of_lanes(candidates *c, const elements *e, const lane_words *w, size_t n, float above,
-                                   int32_t first)
+LP_INLINE size_t lanes_take(float *x, int32_t *id, size_t end, size_t most, const elements *e, const lane_words *w,
+                            size_t n, float above, int32_t first)
 {
     const vf bound = v_set1(above);
     lane_walk walk = walk_begin(w);
-    size_t end = c->n;
     for (size_t i = 0; i < n; i++) {
-        const size_t lane = walk_next(&walk, w);
-        const vf x = lane_load(e, lane, 0);
-        const uint32_t mask = v_mask_gt(x, bound) & ((1U << LP_SETS) - 1);
-        v_store_lane(c->x + end, v_compress(x, mask));
-        v_store_lane((float *)(void *)(c->id + end), v_compress(v_lane_ids(lane_id(first, lane)), mask));
+        const size_t lane = walk_next(&walk, w), at = end < most ? end : most;
+        const vf a = lane_load(e, lane, 0);
+        const uint32_t mask = v_mask_gt(a, bound) & ((1U << LP_SETS) - 1);
+        v_store_lane(x + at, v_compress(a, mask));
+        v_store_lane((float *)(void *)(id + at), v_compress(v_lane_ids(lane_id(first, lane)), mask));
         end += (size_t)__builtin_popcount(mask);
     }
-    c->n = end;
+    return end;
 }
 #else
-LP_INLINE void candidates_of_lanes(candidates *c, const elements *e, const lane_words *w, size_t n, float above,
-                                   int32_t first)
+LP_INLINE size_t lanes_take(float *x, int32_t *id, size_t end, size_t most, const elements *e, const lane_words *w,
+                            size_t n, float above, int32_t first)
 {
     enum { AT_ONCE = 64 / LP_SETS };
     _Alignas(64) float value[(LANES_MOST + AT_ONCE) * LP_SETS]; /* the lanes' elements one after the other */
-    int32_t id[LANES_MOST];
+    int32_t lane_first[LANES_MOST];
     lane_walk walk = walk_begin(w);
     for (size_t i = 0; i < n; i++) {
         const size_t lane = walk_next(&walk, w);
-        id[i] = lane_id(first, lane);
+        lane_first[i] = lane_id(first, lane);
         LP_UNROLL for (size_t j = 0; j < LP_SETS; j += LP_WIDTH)
         {
             v_store(value + i * LP_SETS + j, lane_load(e, lane, j));
         }
     }
     for (size_t i = 0; i < n; i += AT_ONCE) {
-        const float *x = value + i * LP_SETS;
-        uint64_t mask = set_mask(x, above, 1) | (uint64_t)set_mask(x + LP_LANES, above, 1) << LP_LANES;
+        const float *set = value + i * LP_SETS;
+        uint64_t mask = set_mask(set, above, 1) | (uint64_t)set_mask(set + LP_LANES, above, 1) << LP_LANES;
         mask &= n - i < AT_ONCE ? (UINT64_C(1) << (n - i) * LP_SETS) - 1 : UINT64_MAX;
-        for (; mask != 0; mask &= mask - 1) {
-            size_t at = first_bit(mask);
-            candidates_add(c, x[at], id[i + at / LP_SETS] + (int32_t)(at % LP_SETS * LP_LANES));
+        for (; mask != 0; mask &= mask - 1, end++) {
+            const size_t from = first_bit(mask), at = end < most ? end : most;
+            x[at] = set[from];
+            id[at] = lane_first[i + from / LP_SETS] + (int32_t)(from % LP_SETS * LP_LANES);
         }
     }
+    return end;
 }
 #endif
 
@@ -626,7 +719,7 @@ LP_INLINE int candidates_of_few(candidates *c, const elements *e, const lane_wor
         return 0;
     }
     candidates_room(c, n * LP_SETS);
-    candidates_of_lanes(c, e, w, n, above, first);
+    c->n = lanes_take(c->x, c->id, c->n, SIZE_MAX, e, w, n, above, first);
     return 1;
 }
 
