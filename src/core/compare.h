@@ -103,7 +103,18 @@ static pair_exact pair_elements(const float *a, const float *b, size_t n)
     exact_lanes s;
     exact_init(&s);
     exact_sets(&s, a, b, n, 0, 0, 1 - EXP_STRETCH);
-    exact_finish(&all, &s);
+    exact_finish(&all, &s, EXACT_LANES);
+    return all;
+}
+
+/* the same of a lane's eight */
+static pair_exact pair_lane(const float *a, const float *b)
+{
+    pair_exact all = {0};
+    exact_lanes s;
+    exact_init(&s);
+    exact_step(&s, LP_SETS, a, b, 0, 0, 1 - EXP_STRETCH);
+    exact_finish(&all, &s, LP_SETS);
     return all;
 }
 
@@ -612,20 +623,30 @@ LP_INLINE int pair_block(pair_scan *job, pair_state *st, const float *a, const f
     return 1;
 }
 
-static __attribute__((noinline)) void group_even(pair_floats *f, const float *a, const float *b, const pair_way *way)
+/* the lanes of one register's width of a group, as they were added */
+LP_INLINE void column_again(pair_floats *f, const float *a, const float *b, const pair_way *way, int c, int form)
 {
     pair_vectors k;
-    k.bits = v_bits_zero();
-    k.w_peak = k.v_peak = k.most = k.least = v_set1(0);
-    pair_group(f, 0, a, b, &k, way, PAIR_ALL, PAIR_EVEN);
-}
-
-static __attribute__((noinline)) void group_ragged(pair_floats *f, const float *a, const float *b, const pair_way *way)
-{
-    pair_vectors k;
+    pair_terms e;
     k.bits = v_bits_zero();
     k.w_peak = k.v_peak = k.most = k.least = k.raw_most = k.raw_least = v_set1(0);
-    pair_group(f, 0, a, b, &k, way, PAIR_ALL, PAIR_RAGGED);
+    if (PAIR_SPLIT) {
+        pair_column_terms(e.w, a, c, &way->a, form);
+        pair_column_terms(e.v, b, c, &way->b, form);
+    }
+    pair_column(f, 0, a, b, &e, c, &k, way, PAIR_ALL, form);
+}
+
+static __attribute__((noinline)) void column_even(pair_floats *f, const float *a, const float *b, const pair_way *way,
+                                                  int c)
+{
+    column_again(f, a, b, way, c, PAIR_EVEN);
+}
+
+static __attribute__((noinline)) void column_ragged(pair_floats *f, const float *a, const float *b, const pair_way *way,
+                                                    int c)
+{
+    column_again(f, a, b, way, c, PAIR_RAGGED);
 }
 
 /* The sums of the eight elements that share a lane with element id, which is among the largest: exact instead of what was
@@ -641,12 +662,12 @@ static void pair_refine(pair_scan *job, const source *p, const source *q, size_t
     const float *a = block_at(p, group, LP_GROUP, buffer[0]), *b = block_at(q, group, LP_GROUP, buffer[1]);
     pair_floats f;
     float x[LP_SETS], y[LP_SETS];
-    (way->ragged ? group_ragged : group_even)(&f, a, b, way);
+    (way->ragged ? column_ragged : column_even)(&f, a, b, way, (int)(lane / LP_WIDTH));
     for (size_t i = 0; i < LP_SETS; i++) {
         memcpy(x + i, a + i * LP_LANES + lane, sizeof *x);
         memcpy(y + i, b + i * LP_LANES + lane, sizeof *y);
     }
-    pair_exact e = pair_elements(x, y, LP_SETS);
+    const pair_exact e = pair_lane(x, y);
     pair_add(&job->sums, &e);
     pair_add(taken, &e);
     pair_sums was = {0, 0, 0, 0, 0};

@@ -42,21 +42,21 @@ LP_INLINE double mass_of(double x)
     return bits_double(double_bits(exp_double(larger(x, lowest))) & -(uint64_t)(x > lowest));
 }
 
-/* One element of each lane. True differences end at 1.4e39: where one of the two is -inf d counts as 1e40, which the sums can
+/* One element of each of so many lanes. True differences end at 1.4e39: where one of the two is -inf d counts as 1e40, which the sums can
  * bear, and the extremes show what the results are. Where both are, the difference is NaN, which is no extreme.
  * a - a_max is exact near the maximum, where the mass is, whatever lies between the rows. For the extremes a - b comes first,
  * which is exact where the rows are alike, whatever lies between the element and the maximum (a mask of -1e30, say), but
  * where the maxima are so far apart that it would lose bits of near ones. */
-LP_INLINE void exact_step(exact_lanes *s, const float *at_a, const float *at_b, double a_max, double b_max,
+LP_INLINE void exact_step(exact_lanes *s, int lanes, const float *at_a, const float *at_b, double a_max, double b_max,
                           double scale)
 {
     const double far = 1e40, shift = a_max - b_max;
     float a[EXACT_LANES], b[EXACT_LANES]; /* rows may lie at any byte */
-    memcpy(a, at_a, sizeof a);
-    memcpy(b, at_b, sizeof b);
+    memcpy(a, at_a, (size_t)lanes * sizeof *a);
+    memcpy(b, at_b, (size_t)lanes * sizeof *b);
     const int apart = shift > 0x1p20 || shift < -0x1p20;
     const double a_from = apart ? a_max : 0, b_from = apart ? b_max : 0, then = apart ? 0 : shift;
-    for (int l = 0; l < EXACT_LANES; l++) {
+    for (int l = 0; l < lanes; l++) {
         double x = (double)a[l] - a_max, y = (double)b[l] - b_max;
         double difference = (((double)a[l] - a_from) - ((double)b[l] - b_from)) - then;
         double w = mass_of(x * scale), v = mass_of(y * scale);
@@ -72,11 +72,14 @@ LP_INLINE void exact_step(exact_lanes *s, const float *at_a, const float *at_b, 
     }
 }
 
-static double lanes_total(const double *lane)
+/* of EXACT_LANES, of which those from `lanes` on are 0 */
+LP_INLINE double lanes_total(const double *lane, int lanes)
 {
     double sum[EXACT_LANES];
-    memcpy(sum, lane, sizeof sum);
-    for (int apart = EXACT_LANES / 2; apart > 0; apart /= 2) {
+    for (int l = 0; l < lanes; l++) {
+        sum[l] = lane[l] + 0.0;
+    }
+    for (int apart = lanes / 2; apart > 0; apart /= 2) {
         for (int l = 0; l < apart; l++) {
             sum[l] += sum[l + apart];
         }
@@ -107,7 +110,7 @@ static void exact_sets(exact_lanes *s, const float *a, const float *b, size_t n,
         }
         if (set_present(at_a) || set_present(at_b)) {
             for (int l = 0; l < LP_LANES; l += EXACT_LANES) {
-                exact_step(s, at_a + l, at_b + l, a_max, b_max, scale);
+                exact_step(s, EXACT_LANES, at_a + l, at_b + l, a_max, b_max, scale);
             }
         }
     }
@@ -139,15 +142,15 @@ static void exact_move(exact_lanes *to, exact_lanes *from)
     lanes_move(to->cross, from->cross);
 }
 
-static void exact_finish(pair_exact *job, const exact_lanes *s)
+LP_INLINE void exact_finish(pair_exact *job, const exact_lanes *s, int lanes)
 {
-    job->w = lanes_total(s->w);
-    job->v = lanes_total(s->v);
-    job->forward = lanes_total(s->forward);
-    job->reverse = lanes_total(s->reverse);
-    job->cross = lanes_total(s->cross);
+    job->w = lanes_total(s->w, lanes);
+    job->v = lanes_total(s->v, lanes);
+    job->forward = lanes_total(s->forward, lanes);
+    job->reverse = lanes_total(s->reverse, lanes);
+    job->cross = lanes_total(s->cross, lanes);
     double most = s->most[0], fall = s->fall[0];
-    for (int l = 1; l < EXACT_LANES; l++) {
+    for (int l = 1; l < lanes; l++) {
         most = larger(s->most[l], most);
         fall = larger(s->fall[l], fall);
     }
@@ -175,6 +178,6 @@ static void compare_exact(pair_exact *job, const source *p, const source *q, siz
     }
     memcpy(all.most, group.most, sizeof all.most); /* which stay where they are found */
     memcpy(all.fall, group.fall, sizeof all.fall);
-    exact_finish(job, &all);
+    exact_finish(job, &all, EXACT_LANES);
 }
 #endif

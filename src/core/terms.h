@@ -144,6 +144,15 @@ LP_INLINE void pair_row_terms(float *e, const float *x, vu *bits, const footing 
     }
 }
 
+/* the same of its column c alone, and nothing ahead */
+LP_INLINE void pair_column_terms(float *e, const float *x, int c, const footing *on, int form)
+{
+    for (size_t at = (size_t)(c * LP_WIDTH); at < LP_GROUP; at += LP_LANES) {
+        vf t;
+        v_store(e + at, pair_exp(v_load(x + at), on, &t, form));
+    }
+}
+
 /* e^b of one group of ordinary elements, and what is made beside it */
 LP_INLINE void pair_second_terms(pair_terms *e, const float *a, const float *b, vu *bits, int want)
 {
