@@ -91,6 +91,11 @@ LP_INLINE vu v_bits_or(vu acc, vf a, vf b)
     __asm__("" : "+x"(acc));
     return acc;
 }
+/* the bits in which a and b differ, too */
+LP_INLINE vu v_bits_unlike(vu acc, vf a, vf b)
+{
+    return _mm256_or_si256(acc, _mm256_castps_si256(_mm256_xor_ps(a, b)));
+}
 LP_INLINE int v_bits_test(vu acc, uint32_t mask)
 {
     return !_mm256_testz_si256(acc, _mm256_set1_epi32((int)mask));
@@ -103,6 +108,10 @@ LP_INLINE vf v_copysign(vf magnitude, vf sign)
 LP_INLINE vf v_where_ge(vf a, vf b, vf yes, vf no)
 {
     return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_GE_OQ));
+}
+LP_INLINE vf v_zero_where_ge(vf a, vf b, vf x)
+{
+    return _mm256_andnot_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ), x);
 }
 LP_INLINE vf v_keep_bits(vf x, uint32_t bits, vf other)
 {
@@ -294,7 +303,7 @@ LP_INLINE double v_sum_groups(const float *groups, int n)
     return _mm_cvtsd_f64(_mm_add_sd(d, _mm_unpackhi_pd(d, d)));
 }
 
-/* One bit an element of the 32 at x: a > limit, or a >= limit. Packed first: a mask of bytes is one operation, one of four
+/* One bit an element of the 32 at x: a > limit, or a >= limit, or not a <= limit. Packed first: a mask of bytes is one operation, one of four
  * times eight floats ten. */
 #define LP_OWN_SET_MASK
 LP_INLINE uint32_t set_mask(const float *x, float limit, int strict)
@@ -304,7 +313,9 @@ LP_INLINE uint32_t set_mask(const float *x, float limit, int strict)
     LP_UNROLL for (int c = 0; c < 4; c++)
     {
         __m256 a = v_load(x + 8 * c);
-        bits[c] = _mm256_castps_si256(strict ? _mm256_cmp_ps(a, l, _CMP_GT_OQ) : _mm256_cmp_ps(a, l, _CMP_GE_OQ));
+        bits[c] = _mm256_castps_si256(strict == OR_NAN ? _mm256_cmp_ps(a, l, _CMP_NLE_UQ)
+                                      : strict         ? _mm256_cmp_ps(a, l, _CMP_GT_OQ)
+                                                       : _mm256_cmp_ps(a, l, _CMP_GE_OQ));
     }
     __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(bits[0], bits[1]), _mm256_packs_epi32(bits[2], bits[3]));
     /* packing leaves the halves of the registers apart */

@@ -90,6 +90,11 @@ LP_INLINE vu v_bits_or(vu acc, vf a, vf b)
 {
     return _mm512_ternarylogic_epi32(acc, _mm512_castps_si512(a), _mm512_castps_si512(b), 0xFE);
 }
+/* the bits in which a and b differ, too */
+LP_INLINE vu v_bits_unlike(vu acc, vf a, vf b)
+{
+    return _mm512_ternarylogic_epi32(acc, _mm512_castps_si512(a), _mm512_castps_si512(b), 0xF6);
+}
 
 /* e^x for the fast path by vscalef, which writes the exponent in one operation where shift and add are two. It floors its
  * exponent itself, so n is taken in units of 1/8, and t falls where n rises: an x below the window gives a t too large,
@@ -161,6 +166,10 @@ LP_INLINE vf v_copysign(vf magnitude, vf sign)
 LP_INLINE vf v_where_ge(vf a, vf b, vf yes, vf no)
 {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GE_OQ), no, yes);
+}
+LP_INLINE vf v_zero_where_ge(vf a, vf b, vf x)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_NGE_UQ), x);
 }
 LP_INLINE vf v_keep_bits(vf x, uint32_t bits, vf other)
 {

@@ -252,7 +252,7 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
                           int absent)
 {
     const int entropy = what == SUMS_ENTROPY;
-    const vf none = v_set1(-__builtin_inff()), zero = v_set1(0);
+    const vf none = v_set1(-__builtin_inff());
     const origin near = origin_ahead(from, LP_PREFETCH);
     const far_ahead far = far_of(from);
     LP_UNROLL_COLUMNS for (int c = 0; c < LP_COLUMNS; c++)
@@ -282,8 +282,8 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
                 high = p == 0 ? two : v_max(high, two);
             }
             /* e^0 instead, which is taken back: NaN, which no comparison holds for, stays and shows in the bits */
-            const vf x2[2] = {absent ? v_where_ge(none, x1[0], zero, x1[0]) : x1[0],
-                              absent ? v_where_ge(none, x1[1], zero, x1[1]) : x1[1]};
+            const vf x2[2] = {absent ? v_zero_where_ge(none, x1[0], x1[0]) : x1[0],
+                              absent ? v_zero_where_ge(none, x1[1], x1[1]) : x1[1]};
             vf e[2];
             vf d[2] = {x2[0], x2[1]};
             if (entropy && LP_LOOP_COLUMNS) {
@@ -294,8 +294,8 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
             }
             exp_narrow_two(x2, magic, e, bits);
             if (absent) {
-                e[0] = v_where_ge(none, x1[0], zero, e[0]);
-                e[1] = v_where_ge(none, x1[1], zero, e[1]);
+                e[0] = v_zero_where_ge(none, x1[0], e[0]);
+                e[1] = v_zero_where_ge(none, x1[1], e[1]);
             }
             if (entropy && !LP_LOOP_COLUMNS) { /* few registers: the differences only now */
                 LP_FINISH(e[0]);
@@ -786,7 +786,7 @@ LP_INLINE int block_fast(const block_groups *g, origin start, raw_sum *raw, grou
 }
 
 #ifndef LP_OWN_SET_MASK
-/* one bit an element of the set at x: a > limit, or a >= limit */
+/* one bit an element of the set at x: a > limit, or a >= limit, or not a <= limit */
 LP_INLINE uint32_t set_mask(const float *x, float limit, int strict)
 {
     const vf l = v_set1(limit);
@@ -794,7 +794,10 @@ LP_INLINE uint32_t set_mask(const float *x, float limit, int strict)
     LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
     {
         vf a = v_load(x + c * LP_WIDTH);
-        mask |= (strict ? v_mask_gt(a, l) : v_mask_ge(a, l)) << (c * LP_WIDTH % 32);
+        mask |= (strict == OR_NAN ? v_mask_not_le(a, l)
+                 : strict         ? v_mask_gt(a, l)
+                                  : v_mask_ge(a, l))
+                << (c * LP_WIDTH % 32);
     }
     return mask;
 }

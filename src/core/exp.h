@@ -65,7 +65,7 @@ LP_INLINE void exp_narrow_two(const vf x[2], vf magic, vf e[2], vu *bits)
 /* e^x, 0 for -inf, of which t is that of 0; NaN shows in t */
 LP_INLINE vf exp_present(vf x, vf *t)
 {
-    const vf absent = v_set1(-__builtin_inff()), zero = v_set1(0);
-    return v_where_ge(absent, x, zero, exp_narrow(v_where_ge(absent, x, zero, x), t));
+    const vf absent = v_set1(-__builtin_inff());
+    return v_zero_where_ge(absent, x, exp_narrow(v_zero_where_ge(absent, x, x), t));
 }
 #endif

@@ -22,6 +22,9 @@ enum { LP_LANES = 32, LP_SETS = 8, LP_GROUP = LP_LANES * LP_SETS, LP_GROUPS = 8,
 #define LP_INLINE static inline __attribute__((always_inline))
 #endif
 
+/* set_mask's `strict` beside 0 and 1: above, or NaN */
+enum { OR_NAN = 2 };
+
 /* element `set` of the lane at p, which no alignment is promised of */
 LP_INLINE float lane_at(const float *p, size_t set)
 {

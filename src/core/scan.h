@@ -90,6 +90,7 @@ typedef struct scan_state {
     int raw_known;
 #endif
     int few;    /* of a block's elements were above -inf, in the last one that had some */
+    int none;   /* of them in the last one */
     int common; /* blocks to be counted whole, for in the last one many lanes reached the token's logit */
 } scan_state;
 
@@ -245,7 +246,7 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
         wide ||
         (job->top != NULL && (st->top.limit == -__builtin_inff() || st->few || (int)REGISTER < (entropy ? 16 : 8)));
     int fast = 0;
-    presence_begin(&there);
+    presence_begin(&there, st->none);
     if (picks_first) {
         block_presence(&there, g, b->from);
     }
@@ -253,6 +254,7 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
         fast = block_absent(&there, g, b->from, picks_first, &raw, &sums, &peak, what);
     }
     st->few = there.sparse && there.count <= FEW;
+    st->none = there.sparse && there.count == 0;
     if (fast) {
         /* the next block is likely to be such a one, too */
         job->row->wide_hint = !there.sparse || there.count < n ? ROW_ABSENT : 0;
@@ -645,7 +647,7 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     direct_function *const direct = plain ? NULL : direct_of(from, job->top != NULL, entropy);
     st.raw_known = 0;
 #endif
-    st.few = 0;
+    st.few = st.none = 0;
     st.common = 0;
     st.max.level = st.limit.level = st.token.level = __builtin_nanf("");
     held_init(&st.held);

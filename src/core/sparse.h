@@ -17,6 +17,7 @@ typedef struct presence {
     uint64_t word[LP_BLOCK_SIZE / 64]; /* one bit an element */
     _Alignas(64) float max[LP_GROUPS * LP_LANES];
     size_t count;
+    int none;      /* the block before held nothing: groups may, too */
     int sparse;    /* if not, the first group alone was looked at */
     uint32_t lone; /* one bit a group no lane of which holds more than one, and none a NaN */
 } presence;
@@ -37,6 +38,20 @@ LP_INLINE void group_prefetch(origin from, size_t far)
     }
 }
 
+/* whether a group is -inf alone, which is sooner known than what it holds */
+LP_INLINE int group_is_none(const float *x)
+{
+    const vf absent = v_set1(-__builtin_inff());
+    vu unlike = v_bits_zero();
+    for (size_t i = 0; i < LP_GROUP; i += (size_t)4 * LP_WIDTH) {
+        LP_UNROLL for (size_t c = 0; c < (size_t)4 * LP_WIDTH; c += LP_WIDTH)
+        {
+            unlike = v_bits_unlike(unlike, v_load(x + i + c), absent);
+        }
+    }
+    return !v_bits_test(unlike, UINT32_MAX);
+}
+
 LP_INLINE void group_presence(presence *p, const float *x, origin from, int group)
 {
     const vf absent = v_set1(-__builtin_inff());
@@ -47,14 +62,23 @@ LP_INLINE void group_presence(presence *p, const float *x, origin from, int grou
     {
         max[c] = absent;
     }
+    if (p->none && group_is_none(x)) {
+        LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+        {
+            v_store(p->max + group * LP_LANES + c * LP_WIDTH, max[c]);
+        }
+        memset(p->word + group * LP_SETS / 2, 0, LP_GROUP / 8);
+        p->lone |= 1U << group;
+        return;
+    }
     LP_UNROLL for (int i = 0; i < LP_SETS / 2; i++)
     {
-        uint64_t pair = 0; /* of sets */
+        const float *set = x + 2 * i * LP_LANES;
+        const uint64_t pair = set_mask(set, -__builtin_inff(), OR_NAN) |
+                              (uint64_t)set_mask(set + LP_LANES, -__builtin_inff(), OR_NAN) << LP_LANES;
         LP_UNROLL for (int c = 0; c < 2 * LP_COLUMNS; c++)
         {
-            const vf a = v_load(x + 2 * i * LP_LANES + c * LP_WIDTH);
-            pair |= (uint64_t)v_mask_not_le(a, absent) << c * LP_WIDTH;
-            max[c % LP_COLUMNS] = v_max(max[c % LP_COLUMNS], a);
+            max[c % LP_COLUMNS] = v_max(max[c % LP_COLUMNS], v_load(set + c * LP_WIDTH));
         }
         twice |= any & pair;
         any |= pair;
@@ -71,8 +95,9 @@ LP_INLINE void group_presence(presence *p, const float *x, origin from, int grou
     p->lone |= (uint32_t)(twice == 0 && shown == (any & UINT32_MAX)) << group;
 }
 
-LP_INLINE void presence_begin(presence *p)
+LP_INLINE void presence_begin(presence *p, int none)
 {
+    p->none = none;
     p->count = 0;
     p->lone = 0;
     p->sparse = 1;
@@ -149,6 +174,30 @@ LP_INLINE void group_few(const float *max, const float *second, lane_sums to, vf
     }
 }
 
+LP_INLINE int group_is_empty(const presence *p, int group)
+{
+    uint64_t any = 0;
+    for (int i = 0; i < LP_GROUP / 64; i++) {
+        any |= p->word[group * LP_SETS / 2 + i];
+    }
+    return any == 0;
+}
+
+/* the sums of a group that is -inf alone, as group_few makes them */
+LP_INLINE void group_none(lane_sums to, vf *peak, int entropy)
+{
+    const vf lowest = v_set1(EXP_LOWEST), zero = v_set1(0);
+    LP_UNROLL for (int c = 0; c < LP_COLUMNS; c++)
+    {
+        v_store(to.s + c * LP_WIDTH, zero);
+        if (entropy) {
+            v_store(to.q + c * LP_WIDTH, zero);
+            v_store(to.high + c * LP_WIDTH, lowest);
+        }
+    }
+    *peak = v_max(*peak, entropy ? lowest : zero);
+}
+
 /* block_fast of a block some of whose elements are -inf. What a group holds is found, unless it is known, just before its sums are
  * made: the row is read evenly, which one that comes from memory needs. */
 LP_INLINE int block_absent(presence *p, const block_groups *g, origin start, int known, raw_sum *raw, group_sums *sums,
@@ -169,7 +218,11 @@ LP_INLINE int block_absent(presence *p, const block_groups *g, origin start, int
         }
         const float *max = p->max + i * LP_LANES;
         if (p->lone >> i & 1) {
-            group_few(max, NULL, to, peak, &bits, entropy);
+            if (group_is_empty(p, i)) {
+                group_none(to, peak, entropy);
+            } else {
+                group_few(max, NULL, to, peak, &bits, entropy);
+            }
         } else if (p->sparse && group_second(second, g->at[i], p->word + i * LP_SETS / 2)) {
             group_few(max, second, to, peak, &bits, entropy);
         } else {

@@ -115,6 +115,11 @@ LP_INLINE vu v_bits_or(vu acc, vf a, vf b)
     __asm__("" : "+w"(acc)); /* now, not gathered at the end of the loop */
     return acc;
 }
+/* the bits in which a and b differ, too */
+LP_INLINE vu v_bits_unlike(vu acc, vf a, vf b)
+{
+    return vorrq_u32(acc, veorq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));
+}
 LP_INLINE int v_bits_test(vu acc, uint32_t mask)
 {
     return vmaxvq_u32(vandq_u32(acc, vdupq_n_u32(mask))) != 0;
@@ -126,6 +131,10 @@ LP_INLINE vf v_copysign(vf magnitude, vf sign)
 LP_INLINE vf v_where_ge(vf a, vf b, vf yes, vf no)
 {
     return vbslq_f32(vcgeq_f32(a, b), yes, no);
+}
+LP_INLINE vf v_zero_where_ge(vf a, vf b, vf x)
+{
+    return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(x), vcgeq_f32(a, b)));
 }
 LP_INLINE vf v_keep_bits(vf x, uint32_t bits, vf other)
 {
@@ -145,6 +154,10 @@ LP_INLINE uint32_t v_mask_gt(vf a, vf b)
 {
     return mask_of(vcgtq_f32(a, b));
 }
+LP_INLINE uint32x4_t set_compare(vf a, vf limit, int strict)
+{
+    return strict == OR_NAN ? vmvnq_u32(vcleq_f32(a, limit)) : strict ? vcgtq_f32(a, limit) : vcgeq_f32(a, limit);
+}
 /* 32 comparisons narrowed to a byte each, and these to bits by adding up neighbours */
 #define LP_OWN_SET_MASK
 LP_INLINE uint32_t set_mask(const float *x, float limit, int strict)
@@ -155,8 +168,7 @@ LP_INLINE uint32_t set_mask(const float *x, float limit, int strict)
     LP_UNROLL for (size_t i = 0; i < 4; i++)
     {
         const vf a = v_load(x + 2 * i * LP_WIDTH), b = v_load(x + (2 * i + 1) * LP_WIDTH);
-        const uint32x4_t low = strict ? vcgtq_f32(a, l) : vcgeq_f32(a, l);
-        const uint32x4_t high = strict ? vcgtq_f32(b, l) : vcgeq_f32(b, l);
+        const uint32x4_t low = set_compare(a, l, strict), high = set_compare(b, l, strict);
         half[i] = vuzp1q_u16(vreinterpretq_u16_u32(low), vreinterpretq_u16_u32(high));
     }
     const uint8x16_t low = vuzp1q_u8(vreinterpretq_u8_u16(half[0]), vreinterpretq_u8_u16(half[1]));

@@ -105,6 +105,11 @@ static inline vu v_bits_or(vu acc, vf a, vf b)
 {
     return acc | float_bits(a) | float_bits(b);
 }
+/* the bits in which a and b differ, too */
+static inline vu v_bits_unlike(vu acc, vf a, vf b)
+{
+    return acc | (float_bits(a) ^ float_bits(b));
+}
 static inline int v_bits_test(vu acc, uint32_t mask)
 {
     return (acc & mask) != 0;
@@ -116,6 +121,11 @@ static inline vf v_copysign(vf magnitude, vf sign)
 static inline vf v_where_ge(vf a, vf b, vf yes, vf no)
 {
     return a >= b ? yes : no;
+}
+/* 0 where a >= b */
+static inline vf v_zero_where_ge(vf a, vf b, vf x)
+{
+    return a >= b ? 0 : x;
 }
 static inline vf v_keep_bits(vf x, uint32_t bits, vf other)
 {
