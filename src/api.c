@@ -240,7 +240,7 @@ static lp_status check_scores(const lp_logits *in, const int32_t *token, size_t 
     return LP_OK;
 }
 
-/* what a row is read for; the row's sums follow from `result` where its pass is another one */
+/* of up to ROW_SOME rows at a time: what each is read for, and what has been found */
 typedef struct score_work {
     scan job[ROW_SOME];
     source from[ROW_SOME];

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <valgrind/callgrind.h>
 
-enum { VOCAB = 32000, TOP = 20 };
+enum { VOCAB = 32000, TOP = 20, SHORT = 256, ROWS = VOCAB / SHORT };
 
 typedef struct job {
     const char *name;
@@ -22,9 +22,10 @@ static float absent[VOCAB], absent_like[VOCAB]; /* every other logit -inf */
 static float beyond[VOCAB];                     /* at a level for which two models are compared in double */
 static float frequent[VOCAB], frequent_like[VOCAB], normal[VOCAB], low[VOCAB], low_like[VOCAB], equal[VOCAB];
 static float sections[VOCAB], sections_like[VOCAB], padded[VOCAB], padded_like[VOCAB], wide_absent[VOCAB];
-static float *dense, top[TOP], one[4];
+static float grammar[VOCAB];
+static float *dense, top[ROWS * TOP], one[4], of_row[3][ROWS];
 static const float *second;
-static int32_t id[TOP], rank, token = 4711;
+static int32_t id[ROWS * TOP], rank, ranks[ROWS], token = 4711, tokens[ROWS];
 static uint32_t *allowed;
 static void *stream;
 
@@ -71,6 +72,21 @@ static void run_masked(const lp_logits *in)
     run_score(&masked);
 }
 
+/* the same logits as rows of a label classifier, all in one call */
+static void run_score_short(const lp_logits *in)
+{
+    lp_logits rows = *in;
+    lp_scores out = {.logsumexp = of_row[0],
+                     .entropy = of_row[1],
+                     .token_logprob = of_row[2],
+                     .token_rank = ranks,
+                     .top_logprob = top,
+                     .top_token = id};
+    rows.rows = ROWS;
+    rows.vocab = SHORT;
+    need_ok(lp_score(&rows, tokens, TOP, &out));
+}
+
 static void run_stream(const lp_logits *in)
 {
     lp_row row;
@@ -90,6 +106,18 @@ static void run_kl(const lp_logits *in)
     q.data = second;
     lp_divergence out = {.kl = &kl};
     need_ok(lp_compare(in, &q, NULL, &out));
+}
+
+static void run_kl_short(const lp_logits *in)
+{
+    static double kl[ROWS];
+    lp_logits p = *in;
+    p.rows = ROWS;
+    p.vocab = SHORT;
+    lp_logits q = p;
+    q.data = second;
+    lp_divergence out = {.kl = kl};
+    need_ok(lp_compare(&p, &q, NULL, &out));
 }
 
 static const job JOBS[] = {
@@ -118,6 +146,9 @@ static const job JOBS[] = {
     {"kl_sections/f32", LP_F32, run_kl, sections, sections_like},
     {"kl_padded/f32", LP_F32, run_kl, padded, padded_like},
     {"logsumexp_wide_absent/f32", LP_F32, run_logsumexp, wide_absent, NULL},
+    {"logsumexp_masked/f32", LP_F32, run_logsumexp, grammar, NULL},
+    {"score_short/f32", LP_F32, run_score_short, normal, NULL},
+    {"kl_short/f32", LP_F32, run_kl_short, bell, like},
 };
 
 /* The first call is not counted: it may resolve symbols and choose the kernels. */
@@ -146,6 +177,9 @@ int main(void)
     row_fill(sections, VOCAB, ROW_SECTIONS, 8);
     row_fill(padded, VOCAB, ROW_PADDED, 1);
     row_fill(wide_absent, VOCAB, ROW_WIDE, 10);
+    row_fill(grammar, VOCAB, ROW_MASKED, 11);
+    for (int32_t i = 0; i < ROWS; i++)
+        tokens[i] = i;
     for (size_t i = 0; i < VOCAB; i++)
         wide_absent[i] = i % 10 ? -INFINITY : wide_absent[i];
     row_second(sections_like, sections, VOCAB, 0.05F, 0, 6);
