@@ -542,7 +542,7 @@ LP_INLINE void candidates_take(candidates *c, const float *x, uint64_t mask, int
     if (__builtin_popcountll(mask) <= TAKE_SPARSE) {
         for (; mask != 0; mask &= mask - 1) {
             const size_t at = first_bit(mask);
-            candidates_add(c, x[at], first + (int32_t)at);
+            candidates_add(c, lane_at(x + at, 0), first + (int32_t)at);
         }
         return;
     }
