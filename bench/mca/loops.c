@@ -20,7 +20,7 @@ static uint32_t loop_sums(const float *x, size_t groups, float *sums, int what)
         const float *at = x + g * LP_GROUP;
         float *s = sums + g % LP_GROUPS * LP_LANES;
         const lane_sums to = {s, s + APART, s + 2 * APART};
-        group_fast(at, reading_f32(), plain_origin(at), to, magic, &peak, &bits, what, 0);
+        group_fast(at, reading_f32(), plain_origin(at), to, magic, &peak, &bits, what, 0, NULL);
     }
     return v_mask_ge(peak, v_set1(1)) + (uint32_t)v_bits_test(bits, NARROW_OUTSIDE);
 }

@@ -119,6 +119,22 @@ LP_INLINE vf v_keep_bits(vf x, uint32_t bits, vf other)
     __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), lane_bit), lane_bit);
     return _mm256_blendv_ps(other, x, _mm256_castsi256_ps(set));
 }
+/* column c of a set: where the set's word of a mask has a bit x, else another number, or 0 */
+LP_INLINE vf lanes_allowed(const uint32_t *set, int c)
+{
+    const __m256i lane_bit =
+        _mm256_slli_epi32(_mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128), c * LP_WIDTH); /* a constant */
+    const __m256i bits = _mm256_and_si256(_mm256_set1_epi32((int)*set), lane_bit);
+    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(bits, lane_bit));
+}
+LP_INLINE vf v_allowed(vf x, const uint32_t *set, int c, vf other)
+{
+    return _mm256_blendv_ps(other, x, lanes_allowed(set, c));
+}
+LP_INLINE vf v_allowed_else_0(vf x, const uint32_t *set, int c)
+{
+    return _mm256_and_ps(x, lanes_allowed(set, c));
+}
 LP_INLINE uint32_t v_mask_ge(vf a, vf b)
 {
     return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ));

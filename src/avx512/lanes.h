@@ -175,6 +175,15 @@ LP_INLINE vf v_keep_bits(vf x, uint32_t bits, vf other)
 {
     return _mm512_mask_mov_ps(other, (__mmask16)bits, x);
 }
+/* column c of a set: where the set's word of a mask has a bit x, else another number, or 0 */
+LP_INLINE vf v_allowed(vf x, const uint32_t *set, int c, vf other)
+{
+    return _mm512_mask_mov_ps(other, (__mmask16)(*set >> c * LP_WIDTH), x);
+}
+LP_INLINE vf v_allowed_else_0(vf x, const uint32_t *set, int c)
+{
+    return _mm512_maskz_mov_ps((__mmask16)(*set >> c * LP_WIDTH), x);
+}
 LP_INLINE uint32_t v_mask_ge(vf a, vf b)
 {
     return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ);

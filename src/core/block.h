@@ -245,11 +245,23 @@ LP_INLINE lane_sums sums_of_group(group_sums *sums, int i)
 /* what a group's sums are made with: e^x alone; and each lane's largest element; and the entropy's, for which that is needed */
 enum { SUMS_ALONE, SUMS_HIGH, SUMS_ENTROPY };
 
-/* Fast path of one group, all of whose 256 elements exist, or, with `absent`, may be -inf: these add exactly 0. `peak` keeps the
+/* the largest of each lane's eight that a mask of one word a set allows */
+LP_INLINE vf largest_allowed(const vf x[LP_SETS], const uint32_t *allowed, int c)
+{
+    vf seen[LP_SETS];
+    LP_UNROLL for (int i = 0; i < LP_SETS; i++)
+    {
+        seen[i] = v_allowed(x[i], allowed + i, c, v_set1(-__builtin_inff()));
+    }
+    return largest_of_eight(seen);
+}
+
+/* Fast path of one group, all of whose 256 elements exist, or, with `absent`, may be -inf, or, with `allowed`, are masked: these add
+ * exactly 0, but the bits say of masked ones, too, whether they are in the window. `peak` keeps the
  * largest sum of a lane, which no element of the group exceeds: most blocks show by it that they hold no new maximum, without a
  * maximum being taken. Where the lanes' largest elements are found, `peak` keeps the largest of these instead. */
 LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, vf magic, vf *peak, vu *bits, int what,
-                          int absent)
+                          int absent, const uint32_t *allowed)
 {
     const int entropy = what == SUMS_ENTROPY;
     const vf none = v_set1(-__builtin_inff());
@@ -260,8 +272,8 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
         vf pair[4], pair_q[4], high = none, eight[LP_SETS];
         if (entropy) {
             lane_elements(eight, x, (size_t)(c * LP_WIDTH), c, r);
-            high = largest_of_eight(eight);
-            if (absent) { /* of a lane that is empty, some number: times 0 */
+            high = allowed != NULL ? largest_allowed(eight, allowed, c) : largest_of_eight(eight);
+            if (absent || allowed != NULL) { /* of a lane that is empty, some number: times 0 */
                 high = v_max(high, v_set1(EXP_LOWEST));
             }
             LP_FOUND(high);
@@ -278,7 +290,9 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
                 LP_LOADED(x1[1]);
             }
             if (what == SUMS_HIGH) {
-                const vf two = v_max(x1[0], x1[1]);
+                const vf two = allowed == NULL ? v_max(x1[0], x1[1])
+                                               : v_max(v_allowed(x1[0], allowed + 2 * p, c, none),
+                                                       v_allowed(x1[1], allowed + 2 * p + 1, c, none));
                 high = p == 0 ? two : v_max(high, two);
             }
             /* e^0 instead, which is taken back: NaN, which no comparison holds for, stays and shows in the bits */
@@ -296,6 +310,10 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
             if (absent) {
                 e[0] = v_zero_where_ge(none, x1[0], e[0]);
                 e[1] = v_zero_where_ge(none, x1[1], e[1]);
+            }
+            if (allowed != NULL) {
+                e[0] = v_allowed_else_0(e[0], allowed + 2 * p, c);
+                e[1] = v_allowed_else_0(e[1], allowed + 2 * p + 1, c);
             }
             if (entropy && !LP_LOOP_COLUMNS) { /* few registers: the differences only now */
                 LP_FINISH(e[0]);
@@ -776,7 +794,7 @@ LP_INLINE int block_fast(const block_groups *g, origin start, raw_sum *raw, grou
     int groups = full ? LP_GROUPS : g->whole;
     for (int i = 0; i < groups; i++) {
         const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
-        group_fast(g->at[i], reading_f32(), from, sums_of_group(sums, i), magic, peak, &bits, what, 0);
+        group_fast(g->at[i], reading_f32(), from, sums_of_group(sums, i), magic, peak, &bits, what, 0, NULL);
     }
     if (!full && groups < g->count) {
         group_fast_last(g->padded, g->rest, sums_of_group(sums, groups), peak, &bits, what == SUMS_ENTROPY);

@@ -66,7 +66,7 @@ LP_INLINE int direct_fast(const unsigned char *x, reading r, raw_sum *raw, group
     LP_FINISH(magic);
     for (int i = 0; i < LP_GROUPS; i++) {
         const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
-        group_fast(from.at, r, from, sums_of_group(sums, i), magic, peak, &bits, what, 0);
+        group_fast(from.at, r, from, sums_of_group(sums, i), magic, peak, &bits, what, 0, NULL);
     }
     return groups_add_up(sums, LP_GROUPS, bits, peak_max(*peak, what), raw, 1, what == SUMS_ENTROPY);
 }

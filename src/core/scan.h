@@ -602,9 +602,113 @@ static void pick_prepared(picks *p, const source *from, const unsigned char *dat
     prepare(p->x, &packed, (p->n + LP_LANES - 1) / LP_LANES * LP_LANES);
 }
 
-/* A block under a mask. Where the mask allows little, only that is read, and the block is done. */
+/* How many of a block under a mask of one word a set are above the level, or not below it. */
+LP_INLINE uint64_t allowed_count(const float *x, const uint32_t *allowed, float level, int not_below)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < LP_BLOCK_SIZE / LP_LANES; i++) {
+        count += (uint64_t)__builtin_popcount(set_mask(x + i * LP_LANES, level, !not_below) & allowed[i]);
+    }
+    return count;
+}
+
+/* drops what the mask of the block that begins at the id `first` does not allow */
+static void candidates_allowed(candidates *c, const uint32_t *allowed, int32_t first)
+{
+    size_t kept = c->n;
+    while (kept > 0 && c->id[kept - 1] >= first) {
+        kept--;
+    }
+    for (size_t i = kept; i < c->n; i++) {
+        const size_t at = (size_t)(c->id[i] - first);
+        c->x[kept] = c->x[i];
+        c->id[kept] = c->id[i];
+        kept += allowed[at / LP_LANES] >> at % LP_LANES & 1;
+    }
+    c->n = kept;
+}
+
+/* what a list takes from a masked block: from few lanes as they lie, of more in a buffer */
+static __attribute__((noinline)) void masked_list(scan_state *st, const source *block, const uint32_t *allowed,
+                                                  float *buffer, const float *maxima, int32_t first)
+{
+    block_groups g;
+    block_cut(&g, (const float *)(const void *)block->data, LP_BLOCK_SIZE);
+    if (top_of_lanes(&st->top, &g, NULL, maxima, 0, first)) {
+        candidates_allowed(&st->top, allowed, first);
+    } else {
+        prepare(buffer, block, LP_BLOCK_SIZE);
+        block_cut(&g, buffer, LP_BLOCK_SIZE);
+        top_of_block(&st->top, &g, maxima, first);
+    }
+    candidates_refresh(&st->top);
+}
+
+/* scan_block for a whole block of f32 logits, to which nothing but a mask is applied, as they lie; 0 where one of them, allowed or not,
+ * is not ordinary */
+LP_INLINE int scan_masked(scan *job, scan_state *st, const source *from, float *buffer, const uint32_t *allowed,
+                          size_t offset, int32_t first, int what)
+{
+    const source block = source_at(from, offset);
+    const float *x = (const float *)(const void *)block.data;
+    const origin start = {block.data, 16 * sizeof *x};
+    const int known = what != SUMS_ALONE;
+    group_sums sums;
+    raw_sum raw;
+    vf peak = peak_none(what), magic = v_set1(EXP_MAGIC);
+    vu bits = v_bits_zero();
+    LP_FINISH(magic);
+    if (floats_are_wide(x)) {
+        return 0;
+    }
+    for (int i = 0; i < LP_GROUPS; i++) {
+        group_fast(x + i * LP_GROUP, reading_f32(), origin_ahead(start, (size_t)i * LP_GROUP), sums_of_group(&sums, i),
+                   magic, &peak, &bits, what, 0, allowed + i * LP_SETS);
+    }
+    if (!groups_add_up(&sums, LP_GROUPS, bits, peak_max(peak, what), &raw, 1, what == SUMS_ENTROPY)) {
+        return 0;
+    }
+    if (what == SUMS_ENTROPY) {
+        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw, sums.high);
+    } else if (level_reached(&st->max, job->row->max, peak, known)) {
+        raw.m = known ? v_max_lanes(peak) + 0.0F : prepare_block(buffer, &block);
+        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw, known ? sums.high : NULL);
+    } else {
+        block_wait(job->row, &st->held, &raw);
+    }
+    if (known && job->top != NULL && peak_exceeds(peak, entry_bound(&st->top, first))) {
+        masked_list(st, &block, allowed, buffer, sums.high, first);
+    }
+    if (job->rank && level_reached(&st->token, job->token_logit, peak, known)) {
+        job->above += job->rank & SCAN_ABOVE ? allowed_count(x, allowed, job->token_logit, 0) : 0;
+        job->not_below += job->rank & SCAN_NOT_BELOW ? allowed_count(x, allowed, job->token_logit, 1) : 0;
+    }
+    return 1;
+}
+
+/* functions of their own: the loop over blocks has no registers for them */
+static __attribute__((noinline)) int scan_masked_sums(scan *job, scan_state *st, const source *from, float *buffer,
+                                                      const uint32_t *allowed, size_t offset, int32_t first)
+{
+    return scan_masked(job, st, from, buffer, allowed, offset, first, SUMS_ALONE);
+}
+
+static __attribute__((noinline)) int scan_masked_high(scan *job, scan_state *st, const source *from, float *buffer,
+                                                      const uint32_t *allowed, size_t offset, int32_t first)
+{
+    return scan_masked(job, st, from, buffer, allowed, offset, first, SUMS_HIGH);
+}
+
+static __attribute__((noinline)) int scan_masked_entropy(scan *job, scan_state *st, const source *from, float *buffer,
+                                                         const uint32_t *allowed, size_t offset, int32_t first)
+{
+    return scan_masked(job, st, from, buffer, allowed, offset, first, SUMS_ENTROPY);
+}
+
+/* A block under a mask. Where the mask allows little, only that is read, and the block is done; else `allowed`, a word a set, is what it
+ * allows. */
 static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, const source *from, size_t offset,
-                                                  size_t n, int32_t first)
+                                                  size_t n, int32_t first, uint32_t allowed[LP_BLOCK_SIZE / LP_LANES])
 {
     size_t bit = from->allowed_bit + offset, width = source_width(from), whole = (n + 63) / 64 * 64;
     uint64_t words[LP_BLOCK_SIZE / 64];
@@ -629,6 +733,10 @@ static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, con
     const unsigned char *data = from->data + offset * width;
     const int plain = source_unmasked(from).plain;
     if (pick_bits(&p, words, whole, plain ? (const float *)(const void *)data : NULL) > PICKS) {
+        for (size_t i = 0; i < whole / 64; i++) {
+            allowed[2 * i] = (uint32_t)words[i];
+            allowed[2 * i + 1] = (uint32_t)(words[i] >> 32);
+        }
         return ALLOWS_SOME;
     }
     if (!plain) {
@@ -655,15 +763,21 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     if (job->rank) {
         bound_update(&st.token, job->token_logit);
     }
+    uint32_t allowed[LP_BLOCK_SIZE / LP_LANES];
     source all = *from, unmasked = source_unmasked(from);
     all.plain = plain; /* a constant now */
     size_t i = 0;
     const int masked = !plain && from->allowed != NULL;
     for (; i + LP_BLOCK_SIZE <= n; i += LP_BLOCK_SIZE) {
         int32_t id = first + (int32_t)i;
-        int allows = masked ? scan_allowed(job, &st, from, i, LP_BLOCK_SIZE, id) : ALLOWS_SOME;
+        int allows = masked ? scan_allowed(job, &st, from, i, LP_BLOCK_SIZE, id, allowed) : ALLOWS_SOME;
         const source *part = allows == ALLOWS_ALL ? &unmasked : &all;
         if (masked && allows == ALLOWS_SOME && job->row->wide_hint == 0) {
+            if (unmasked.plain && (entropy            ? scan_masked_entropy
+                                   : job->top != NULL ? scan_masked_high
+                                                      : scan_masked_sums)(job, &st, from, buffer, allowed, i, id)) {
+                continue;
+            }
             job->row->wide_hint = ROW_ABSENT;
         }
 #ifdef LP_HALVES
@@ -680,7 +794,7 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     }
     if (i < n) {
         int32_t id = first + (int32_t)i;
-        if (!masked || scan_allowed(job, &st, from, i, n - i, id) != SCANNED) {
+        if (!masked || scan_allowed(job, &st, from, i, n - i, id, allowed) != SCANNED) {
             const placed b = plain ? block_plain(&all, i) : block_place(&all, i, n - i, buffer);
             look_first(job->row, &b, n - i);
             scan_last(job, &st, &b, i, n - i, id);

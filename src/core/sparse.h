@@ -226,7 +226,7 @@ LP_INLINE int block_absent(presence *p, const block_groups *g, origin start, int
         } else if (p->sparse && group_second(second, g->at[i], p->word + i * LP_SETS / 2)) {
             group_few(max, second, to, peak, &bits, entropy);
         } else {
-            group_fast(g->at[i], reading_f32(), from, to, magic, peak, &bits, what, 1);
+            group_fast(g->at[i], reading_f32(), from, to, magic, peak, &bits, what, 1, NULL);
         }
     }
     return groups_add_up(sums, g->count, bits, peak_max(*peak, what), raw, 0, entropy);

@@ -131,6 +131,15 @@ static inline vf v_keep_bits(vf x, uint32_t bits, vf other)
 {
     return bits & 1 ? x : other;
 }
+/* column c of a set: where the set's word of a mask has a bit x, else another number, or 0 */
+static inline vf v_allowed(vf x, const uint32_t *set, int c, vf other)
+{
+    return *set >> c & 1 ? x : other;
+}
+static inline vf v_allowed_else_0(vf x, const uint32_t *set, int c)
+{
+    return v_allowed(x, set, c, 0);
+}
 static inline uint32_t v_mask_ge(vf a, vf b)
 {
     return a >= b;
