@@ -160,7 +160,7 @@ static __attribute__((noinline)) void pick_lists(scan *job, const block_groups *
     }
     for (size_t i = 0; i < count; i++) {
         p[i].few = p[i].n >= k && p[i].n <= TOP_PLACES;
-        p[i].different = p[i].few && places_of(p[i].from, p[i].x, p[i].n);
+        p[i].different = p[i].few && places_of(p[i].from, p[i].x, p[i].id, p[i].n);
     }
     for (size_t i = 0; i < count; i++) {
         if (p[i].different) {

@@ -129,13 +129,43 @@ static float select_bound(const float *x, size_t n, size_t k, float least)
     return float_at((int32_t)from);
 }
 
+#ifndef LP_OWN_FIRST
+/* The first n lanes from memory, the others from `other`, and back; n may be more than there are. Not under AVX2's masks: QEMU 7
+ * reads what they exclude, and faults at the end of a page, and Zen 3 stores under one in dozens of operations. */
+LP_INLINE vf v_load_first(const float *p, size_t n, vf other)
+{
+    if (n >= LP_WIDTH) {
+        return v_load(p);
+    }
+    float lane[LP_WIDTH];
+    v_store(lane, other);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(lane + i, p + i, sizeof *p);
+    }
+    return v_load(lane);
+}
+
+LP_INLINE void v_store_first(float *p, vf x, size_t n)
+{
+    if (n >= LP_WIDTH) {
+        v_store(p, x);
+        return;
+    }
+    float lane[LP_WIDTH];
+    v_store(lane, x);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(p + i, lane + i, sizeof *p);
+    }
+}
+#endif
+
 /* drops what does not reach the bound, in order */
 LP_INLINE void candidates_keep(candidates *c, float bound)
 {
     size_t kept = 0;
 #ifdef LP_OWN_COMPRESS
     for (size_t i = 0; i < c->n; i += LP_WIDTH) {
-        const vf x = v_load(c->x + i), id = v_load((const float *)(const void *)(c->id + i));
+        const vf x = v_load(c->x + i), id = v_load_first((const float *)(const void *)(c->id + i), c->n - i, v_set1(0));
         uint32_t mask = v_mask_ge(x, v_set1(bound)) & v_first_bits(c->n - i);
         /* what is stored behind these is overwritten, or lies where everything has been read */
         v_store((float *)(void *)(c->id + kept), v_compress(id, mask));
@@ -210,36 +240,6 @@ static __attribute__((noinline)) void candidates_sort(candidates *c)
         topk_offer(c->list, key, c->scratch, c->n);
     }
 }
-
-#ifndef LP_OWN_FIRST
-/* The first n lanes from memory, the others from `other`, and back; n may be more than there are. Not under AVX2's masks: QEMU 7
- * reads what they exclude, and faults at the end of a page, and Zen 3 stores under one in dozens of operations. */
-LP_INLINE vf v_load_first(const float *p, size_t n, vf other)
-{
-    if (n >= LP_WIDTH) {
-        return v_load(p);
-    }
-    float lane[LP_WIDTH];
-    v_store(lane, other);
-    for (size_t i = 0; i < n; i++) {
-        memcpy(lane + i, p + i, sizeof *p);
-    }
-    return v_load(lane);
-}
-
-LP_INLINE void v_store_first(float *p, vf x, size_t n)
-{
-    if (n >= LP_WIDTH) {
-        v_store(p, x);
-        return;
-    }
-    float lane[LP_WIDTH];
-    v_store(lane, x);
-    for (size_t i = 0; i < n; i++) {
-        memcpy(p + i, lane + i, sizeof *p);
-    }
-}
-#endif
 
 /* The candidates into a list that is in order, which registers hold meanwhile: each entry either stays, or takes the candidate,
  * or takes the entry before it. Nothing depends on where that is, so nothing is predicted, stored or read again. Ids are moved as
@@ -407,10 +407,11 @@ static __attribute__((noinline)) void place_equal(topk *t, const float *x, const
 
 /* n candidates, k <= n <= TOP_PLACES, to places in a list; returns 0 where some are equal. Room for 32 more is behind them: how many
  * there are cannot be predicted, and what all exceed fills up. */
-LP_INLINE int places_of(unsigned char from[TOP_PLACES + 1], float *x, size_t n)
+LP_INLINE int places_of(unsigned char from[TOP_PLACES + 1], float *x, int32_t *id, size_t n)
 {
     for (size_t i = n; i < n + LP_LANES; i += LP_WIDTH) {
         v_store(x + i, v_set1(-__builtin_inff()));
+        v_store((float *)(void *)(id + i), v_set1(0));
     }
     memset(from, 0, TOP_PLACES + 1);
     switch ((n + 15) / 16) {
@@ -435,7 +436,7 @@ LP_INLINE void places_fill(topk *t, const unsigned char *from, const float *x, c
     t->limit_id = id[from[k - 1]];
     (void)n;
 #ifdef LP_OWN_PICK
-    if (n <= 32) {
+    if (n > 1 && n <= 32) {
         for (size_t i = 0; i < k; i += LP_WIDTH) {
             v_store_first((float *)(void *)logit_at + i, v_add(v_pick(x, from + i), v_set1(0)), k - i);
             v_store_first((float *)(void *)id_at + i, v_pick((const float *)(const void *)id, from + i), k - i);
@@ -458,7 +459,7 @@ static __attribute__((noinline)) int candidates_place(candidates *c)
     if (c->list->n != 0 || c->n < c->list->k || c->n > TOP_PLACES) {
         return 0;
     }
-    if (c->n == 1 || places_of(from, c->x, c->n)) {
+    if (c->n == 1 || places_of(from, c->x, c->id, c->n)) {
         places_fill(c->list, from, c->x, c->id, c->n);
     } else {
         place_equal(c->list, c->x, c->id, c->n);
