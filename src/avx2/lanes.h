@@ -119,21 +119,30 @@ LP_INLINE vf v_keep_bits(vf x, uint32_t bits, vf other)
     __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), lane_bit), lane_bit);
     return _mm256_blendv_ps(other, x, _mm256_castsi256_ps(set));
 }
-/* column c of a set: where the set's word of a mask has a bit x, else another number, or 0 */
-LP_INLINE vf lanes_allowed(const uint32_t *set, int c)
+/* all bits of the lanes that a byte does not name: loaded, where making them of the byte is two operations for each use */
+#define ABSENT(byte, lane) ((byte) >> (lane)&1 ? 0 : -1)
+#define ABSENT_1(b)                                                                                                    \
+    {                                                                                                                  \
+        ABSENT(b, 0), ABSENT(b, 1), ABSENT(b, 2), ABSENT(b, 3), ABSENT(b, 4), ABSENT(b, 5), ABSENT(b, 6), ABSENT(b, 7) \
+    }
+#define ABSENT_4(b) ABSENT_1(b), ABSENT_1((b) + 1), ABSENT_1((b) + 2), ABSENT_1((b) + 3)
+#define ABSENT_16(b) ABSENT_4(b), ABSENT_4((b) + 4), ABSENT_4((b) + 8), ABSENT_4((b) + 12)
+#define ABSENT_64(b) ABSENT_16(b), ABSENT_16((b) + 16), ABSENT_16((b) + 32), ABSENT_16((b) + 48)
+LP_INLINE vf lanes_absent(const uint32_t *set, int c)
 {
-    const __m256i lane_bit =
-        _mm256_slli_epi32(_mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128), c * LP_WIDTH); /* a constant */
-    const __m256i bits = _mm256_and_si256(_mm256_set1_epi32((int)*set), lane_bit);
-    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(bits, lane_bit));
+    static const _Alignas(64)
+        int32_t absent[256][LP_WIDTH] = {ABSENT_64(0), ABSENT_64(64), ABSENT_64(128), ABSENT_64(192)};
+    return _mm256_load_ps((const float *)(const void *)absent[((const unsigned char *)set)[c]]);
 }
-LP_INLINE vf v_allowed(vf x, const uint32_t *set, int c, vf other)
+/* column c of a set: where the set's word of a mask has a bit the larger of both, else the first; x, else 0 */
+LP_INLINE vf v_max_allowed(vf max, vf x, const uint32_t *set, int c)
 {
-    return _mm256_blendv_ps(other, x, lanes_allowed(set, c));
+    /* all bits are NaN, instead of which the instruction takes its second operand */
+    return _mm256_max_ps(_mm256_or_ps(x, lanes_absent(set, c)), max);
 }
 LP_INLINE vf v_allowed_else_0(vf x, const uint32_t *set, int c)
 {
-    return _mm256_and_ps(x, lanes_allowed(set, c));
+    return _mm256_andnot_ps(lanes_absent(set, c), x);
 }
 LP_INLINE uint32_t v_mask_ge(vf a, vf b)
 {

@@ -175,10 +175,10 @@ LP_INLINE vf v_keep_bits(vf x, uint32_t bits, vf other)
 {
     return _mm512_mask_mov_ps(other, (__mmask16)bits, x);
 }
-/* column c of a set: where the set's word of a mask has a bit x, else another number, or 0 */
-LP_INLINE vf v_allowed(vf x, const uint32_t *set, int c, vf other)
+/* column c of a set: where the set's word of a mask has a bit the larger of both, else the first; x, else 0 */
+LP_INLINE vf v_max_allowed(vf max, vf x, const uint32_t *set, int c)
 {
-    return _mm512_mask_mov_ps(other, (__mmask16)(*set >> c * LP_WIDTH), x);
+    return _mm512_mask_max_ps(max, (__mmask16)(*set >> c * LP_WIDTH), x, max);
 }
 LP_INLINE vf v_allowed_else_0(vf x, const uint32_t *set, int c)
 {

@@ -248,12 +248,12 @@ enum { SUMS_ALONE, SUMS_HIGH, SUMS_ENTROPY };
 /* the largest of each lane's eight that a mask of one word a set allows */
 LP_INLINE vf largest_allowed(const vf x[LP_SETS], const uint32_t *allowed, int c)
 {
-    vf seen[LP_SETS];
+    vf high = v_set1(-__builtin_inff());
     LP_UNROLL for (int i = 0; i < LP_SETS; i++)
     {
-        seen[i] = v_allowed(x[i], allowed + i, c, v_set1(-__builtin_inff()));
+        high = v_max_allowed(high, x[i], allowed + i, c);
     }
-    return largest_of_eight(seen);
+    return high;
 }
 
 /* Fast path of one group, all of whose 256 elements exist, or, with `absent`, may be -inf, or, with `allowed`, are masked: these add
@@ -290,10 +290,13 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
                 LP_LOADED(x1[1]);
             }
             if (what == SUMS_HIGH) {
-                const vf two = allowed == NULL ? v_max(x1[0], x1[1])
-                                               : v_max(v_allowed(x1[0], allowed + 2 * p, c, none),
-                                                       v_allowed(x1[1], allowed + 2 * p + 1, c, none));
-                high = p == 0 ? two : v_max(high, two);
+                if (allowed != NULL) {
+                    high = v_max_allowed(high, x1[0], allowed + 2 * p, c);
+                    high = v_max_allowed(high, x1[1], allowed + 2 * p + 1, c);
+                } else {
+                    const vf two = v_max(x1[0], x1[1]);
+                    high = p == 0 ? two : v_max(high, two);
+                }
             }
             /* e^0 instead, which is taken back: NaN, which no comparison holds for, stays and shows in the bits */
             const vf x2[2] = {absent ? v_zero_where_ge(none, x1[0], x1[0]) : x1[0],

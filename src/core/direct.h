@@ -1,11 +1,28 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Blocks of bf16 or f16 logits, or of scaled ones, to which nothing else is applied: summed, searched and counted as they lie, widened
- * and scaled in registers. Writing them into a buffer first is bound by its stores; only one much of which a list may take is. An ISA
- * with integers of 16 bits in its registers has LP_HALVES of them in one. */
+/* Blocks of bf16 or f16 logits, or of scaled ones, and such under a mask: summed, searched and counted as they lie, widened and scaled
+ * in registers. Writing them into a buffer first is bound by its stores; only one much of which a list may take is. An ISA with
+ * integers of 16 bits in its registers has LP_HALVES of them in one; others read f32 under a mask so, and nothing else. */
 #ifndef LP_CORE_DIRECT_H
 #define LP_CORE_DIRECT_H
 #include "core/block.h"
 #include "kernels.h"
+
+/* block_fast of a whole block, or of what a mask of one word a set allows of it */
+LP_INLINE int direct_fast(const unsigned char *x, reading r, raw_sum *raw, group_sums *sums, vf *peak, int what,
+                          const uint32_t *allowed)
+{
+    const size_t width = r.dtype == DTYPE_F32 ? sizeof(float) : sizeof(uint16_t);
+    const origin start = {x, 16 * width};
+    vu bits = v_bits_zero();
+    vf magic = v_set1(EXP_MAGIC);
+    LP_FINISH(magic);
+    for (int i = 0; i < LP_GROUPS; i++) {
+        const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
+        group_fast(from.at, r, from, sums_of_group(sums, i), magic, peak, &bits, what, 0,
+                   allowed != NULL ? allowed + i * LP_SETS : NULL);
+    }
+    return groups_add_up(sums, LP_GROUPS, bits, peak_max(*peak, what), raw, 1, what == SUMS_ENTROPY);
+}
 
 #ifdef LP_HALVES
 LP_INLINE float half_float(uint16_t bits, int dtype)
@@ -54,21 +71,6 @@ LP_INLINE float half_max(const uint16_t *x, int dtype)
         most = half_smallest(x);
     }
     return half_float((uint16_t)most, dtype) + 0.0F;
-}
-
-/* block_fast of a whole block */
-LP_INLINE int direct_fast(const unsigned char *x, reading r, raw_sum *raw, group_sums *sums, vf *peak, int what)
-{
-    const size_t width = r.dtype == DTYPE_F32 ? sizeof(float) : sizeof(uint16_t);
-    const origin start = {x, 16 * width};
-    vu bits = v_bits_zero();
-    vf magic = v_set1(EXP_MAGIC);
-    LP_FINISH(magic);
-    for (int i = 0; i < LP_GROUPS; i++) {
-        const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
-        group_fast(from.at, r, from, sums_of_group(sums, i), magic, peak, &bits, what, 0, NULL);
-    }
-    return groups_add_up(sums, LP_GROUPS, bits, peak_max(*peak, what), raw, 1, what == SUMS_ENTROPY);
 }
 
 /* how many of a block's bits, some of them flipped, are above the bound as signed integers, or below it */

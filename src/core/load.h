@@ -18,13 +18,14 @@ LP_INLINE vf load_as_float(const unsigned char *data, size_t i, int dtype)
 /* how logits are read; all but the scale itself is known where code is compiled */
 typedef struct reading {
     int dtype, scaled;
+    int woven; /* column_logits may have a set's elements in another order, its even ones first */
     vf scale;
 } reading;
 
 /* as they are */
 LP_INLINE reading reading_f32(void)
 {
-    const reading r = {DTYPE_F32, 0, v_set1(1)};
+    const reading r = {DTYPE_F32, 0, 0, v_set1(1)};
     return r;
 }
 
@@ -41,10 +42,9 @@ LP_INLINE void v_weave(float *lanes)
 }
 #endif
 
-/* whether column_logits has a set's elements in another order, its even ones first */
 LP_INLINE int is_woven(reading r)
 {
-    return LP_WOVEN && r.dtype == DTYPE_BF16;
+    return LP_WOVEN && r.woven;
 }
 
 LP_INLINE vf load_logits(const void *data, size_t i, reading r)

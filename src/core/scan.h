@@ -106,8 +106,10 @@ LP_INLINE int level_reached(bound *b, float level, vf peak, int known)
 /* A whole block counted takes as long as some 20 lanes where registers hold eight elements or more, longer where they hold four. */
 enum { RANK_LANES = (int)LP_WIDTH >= (int)LP_SETS ? 22 : 32, RANK_COMMON = 16 };
 
-/* Of a likely token, whose logit few lanes of a block reach, only these are counted, if the lanes' maxima are known. 0 where many do. */
-LP_INLINE int rank_of_few(scan *job, scan_state *st, const elements *e, int groups, const float *maxima)
+/* Of a likely token, whose logit few lanes of a block reach, only these are counted, if the lanes' maxima are known, and of these
+ * what a mask of one word a set allows. 0 where many do. */
+LP_INLINE int rank_of_few(scan *job, scan_state *st, const elements *e, int groups, const float *maxima,
+                          const uint32_t *allowed)
 {
     if (maxima == NULL || --st->common >= 0) {
         return 0;
@@ -119,14 +121,14 @@ LP_INLINE int rank_of_few(scan *job, scan_state *st, const elements *e, int grou
         return 0;
     }
     st->common = 0;
-    count_lanes(e, &reach, n.lanes, job->token_logit, &job->above, &job->not_below);
+    count_lanes(e, &reach, n.lanes, allowed, job->token_logit, &job->above, &job->not_below);
     return 1;
 }
 
 LP_INLINE void scan_rank(scan *job, scan_state *st, const block_groups *g, const float *maxima, const presence *there)
 {
     const elements e = elements_of_groups(g);
-    if (!rank_of_few(job, st, &e, g->count, maxima)) {
+    if (!rank_of_few(job, st, &e, g->count, maxima, NULL)) {
         block_rank(job, g, there);
     }
 }
@@ -392,21 +394,56 @@ LP_INLINE placed block_place(const source *from, size_t offset, size_t n, float 
     return b;
 }
 
-#ifdef LP_HALVES
-/* what a list takes from a direct block; in a buffer where that is much */
-static __attribute__((noinline)) void direct_list(scan_state *st, const source *block, float *buffer,
-                                                  const float *maxima, int32_t first)
+/* How many of a block under a mask of one word a set are above the level, or not below it. */
+LP_INLINE uint64_t allowed_count(const unsigned char *x, reading r, const uint32_t *allowed, float level, int not_below)
 {
-    const elements e = {NULL, block->data, {block->dtype, 1, v_set1(block->scale)}};
+    const vf l = v_set1(level);
+    uint64_t count = 0;
+    for (size_t i = 0; i < LP_BLOCK_SIZE / LP_LANES; i++) {
+        uint32_t set = 0;
+        LP_UNROLL for (size_t c = 0; c < LP_LANES; c += LP_WIDTH)
+        {
+            const vf a = load_logits(x, i * LP_LANES + c, r);
+            set |= (not_below ? v_mask_ge(a, l) : v_mask_gt(a, l)) << c;
+        }
+        count += (uint64_t)__builtin_popcount(set & allowed[i]);
+    }
+    return count;
+}
+
+/* drops what the mask of the block that begins at the id `first` does not allow */
+static void candidates_allowed(candidates *c, const uint32_t *allowed, int32_t first)
+{
+    size_t kept = c->n;
+    while (kept > 0 && c->id[kept - 1] >= first) {
+        kept--;
+    }
+    for (size_t i = kept; i < c->n; i++) {
+        const size_t at = (size_t)(c->id[i] - first);
+        c->x[kept] = c->x[i];
+        c->id[kept] = c->id[i];
+        kept += allowed[at / LP_LANES] >> at % LP_LANES & 1;
+    }
+    c->n = kept;
+}
+
+/* what a list takes from a direct block: from few lanes as they lie, of more in a buffer */
+static __attribute__((noinline)) void direct_list(scan_state *st, const source *block, const uint32_t *allowed,
+                                                  float *buffer, const float *maxima, int32_t first)
+{
+    const elements e = {NULL, block->data, {block->dtype, 1, 0, v_set1(block->scale)}};
     if (!top_of_direct(&st->top, &e, maxima, first)) {
         block_groups g;
         prepare(buffer, block, LP_BLOCK_SIZE);
         block_cut(&g, buffer, LP_BLOCK_SIZE);
         top_of_block(&st->top, &g, maxima, first);
+    } else if (allowed != NULL) {
+        candidates_allowed(&st->top, allowed, first);
     }
     candidates_refresh(&st->top);
 }
 
+#ifdef LP_HALVES
 /* of a token that too many lanes reach: by the elements as they lie, not scaled */
 static __attribute__((noinline)) void direct_rank_raw(scan *job, scan_state *st, const source *block)
 {
@@ -428,23 +465,65 @@ static __attribute__((noinline)) void direct_rank_raw(scan *job, scan_state *st,
         job->not_below += block_count(&g, NULL, st->raw.not_below, 1);
     }
 }
+#endif
 
-/* scan_block for a whole block of logits as they lie */
-LP_INLINE void scan_direct(scan *job, scan_state *st, const source *from, float *buffer, size_t offset, int32_t first,
-                           int what, int dtype, int scaled)
+/* the largest of a block whose sums are known */
+LP_INLINE float direct_max(const source *block, float *buffer, int dtype, int masked)
+{
+#ifdef LP_HALVES
+    if (dtype != DTYPE_F32 && !masked) {
+        return half_max((const uint16_t *)(const void *)block->data, dtype);
+    }
+#endif
+    (void)dtype;
+    (void)masked;
+    return prepare_block(buffer, block);
+}
+
+LP_INLINE void direct_rank(scan *job, scan_state *st, const source *block, reading r, const uint32_t *allowed,
+                           const float *maxima)
+{
+    const elements e = {NULL, block->data, r};
+    if (rank_of_few(job, st, &e, LP_GROUPS, maxima, allowed)) {
+        return;
+    }
+    if (allowed != NULL) {
+        job->above += job->rank & SCAN_ABOVE ? allowed_count(block->data, r, allowed, job->token_logit, 0) : 0;
+        job->not_below += job->rank & SCAN_NOT_BELOW ? allowed_count(block->data, r, allowed, job->token_logit, 1) : 0;
+        return;
+    }
+#ifdef LP_HALVES
+    direct_rank_raw(job, st, block);
+#endif
+}
+
+/* Whether the look at a block's first elements rules the fast path out; what a mask does not allow counts there, too. */
+LP_INLINE int direct_is_wide(const unsigned char *x, reading r)
+{
+    return r.dtype == DTYPE_F32 && !r.scaled ? floats_are_wide((const float *)(const void *)x)
+                                             : LP_LOOKS_FIRST && set_is_wide(x, r);
+}
+
+/* scan_block for a whole block of logits as they lie, or of those that `allowed` names, a word a set, where it is not NULL */
+LP_INLINE void scan_direct(scan *job, scan_state *st, const source *from, float *buffer, const uint32_t *allowed,
+                           size_t offset, int32_t first, int what, int dtype, int scaled)
 {
     const source block = source_at(from, offset);
-    const reading r = {dtype, scaled, v_set1(from->scale)};
+    const int masked = allowed != NULL;
+    const reading r = {dtype, scaled, dtype == DTYPE_BF16 && !masked, v_set1(from->scale)};
     const int known = what != SUMS_ALONE;
     group_sums sums;
     raw_sum raw;
     vf peak = peak_none(what);
-    if (job->row->wide_hint || (LP_LOOKS_FIRST && set_is_wide(block.data, r)) ||
-        !direct_fast(block.data, r, &raw, &sums, &peak, what)) {
+    if (job->row->wide_hint || direct_is_wide(block.data, r) ||
+        !direct_fast(block.data, r, &raw, &sums, &peak, what, allowed)) {
         block_groups g;
         const placed b = {
             buffer, {block.data, 16 * source_width(from)}, buffer + LP_BLOCK_SIZE, prepare_block(buffer, &block)};
         block_cut(&g, buffer, LP_BLOCK_SIZE);
+        if (masked && job->row->wide_hint == 0) {
+            job->row->wide_hint = ROW_ABSENT;
+        }
         (what == SUMS_ENTROPY ? scan_careful_entropy : scan_careful_sums)(job, st, &b, &g, offset, LP_BLOCK_SIZE,
                                                                           first);
         return;
@@ -452,101 +531,68 @@ LP_INLINE void scan_direct(scan *job, scan_state *st, const source *from, float 
     if (what == SUMS_ENTROPY) {
         block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw, sums.high);
     } else if (level_reached(&st->max, job->row->max, peak, known)) {
-        raw.m = known ? v_max_lanes(peak) + 0.0F : half_max((const uint16_t *)(const void *)block.data, dtype);
+        raw.m = known ? v_max_lanes(peak) + 0.0F : direct_max(&block, buffer, dtype, masked);
         block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw, known ? sums.high : NULL);
     } else {
         block_wait(job->row, &st->held, &raw);
     }
     if (known && job->top != NULL && peak_exceeds(peak, entry_bound(&st->top, first))) {
-        direct_list(st, &block, buffer, sums.high, first);
+        direct_list(st, &block, allowed, buffer, sums.high, first);
     }
     if (job->rank && level_reached(&st->token, job->token_logit, peak, known)) {
-        const elements e = {NULL, block.data, r};
-        if (!rank_of_few(job, st, &e, LP_GROUPS, known ? sums.high : NULL)) {
-            direct_rank_raw(job, st, &block);
-        }
+        direct_rank(job, st, &block, r, allowed, known ? sums.high : NULL);
     }
 }
 
 /* functions of their own: the loop over blocks has no registers for them */
-typedef void direct_function(scan *job, scan_state *st, const source *from, float *buffer, size_t offset,
-                             int32_t first);
+typedef void direct_function(scan *job, scan_state *st, const source *from, float *buffer, const uint32_t *allowed,
+                             size_t offset, int32_t first);
 
-static __attribute__((noinline)) void direct_bf16(scan *job, scan_state *st, const source *from, float *buffer,
-                                                  size_t offset, int32_t first)
-{
-    scan_direct(job, st, from, buffer, offset, first, SUMS_ALONE, DTYPE_BF16, 0);
-}
+#define DIRECT(name, what, dtype, scaled)                                                                              \
+    static __attribute__((noinline)) void direct_##name(scan *job, scan_state *st, const source *from, float *buffer,  \
+                                                        const uint32_t *allowed, size_t offset, int32_t first)         \
+    {                                                                                                                  \
+        (void)allowed;                                                                                                 \
+        scan_direct(job, st, from, buffer, NULL, offset, first, what, dtype, scaled);                                  \
+    }
+#define MASKED(name, what, dtype, scaled)                                                                              \
+    static __attribute__((noinline, nonnull)) void masked_##name(scan *job, scan_state *st, const source *from,        \
+                                                                 float *buffer, const uint32_t *allowed,               \
+                                                                 size_t offset, int32_t first)                         \
+    {                                                                                                                  \
+        scan_direct(job, st, from, buffer, allowed, offset, first, what, dtype, scaled);                               \
+    }
+MASKED(f32, SUMS_ALONE, DTYPE_F32, 0)
+MASKED(f32_high, SUMS_HIGH, DTYPE_F32, 0)
+MASKED(f32_entropy, SUMS_ENTROPY, DTYPE_F32, 0)
+#ifdef LP_HALVES
+DIRECT(bf16, SUMS_ALONE, DTYPE_BF16, 0)
+DIRECT(f16, SUMS_ALONE, DTYPE_F16, 0)
+DIRECT(bf16_high, SUMS_HIGH, DTYPE_BF16, 0)
+DIRECT(f16_high, SUMS_HIGH, DTYPE_F16, 0)
+DIRECT(f32_scaled, SUMS_HIGH, DTYPE_F32, 1)
+DIRECT(bf16_scaled, SUMS_HIGH, DTYPE_BF16, 1)
+DIRECT(f16_scaled, SUMS_HIGH, DTYPE_F16, 1)
+DIRECT(bf16_entropy, SUMS_ENTROPY, DTYPE_BF16, 0)
+DIRECT(f16_entropy, SUMS_ENTROPY, DTYPE_F16, 0)
+DIRECT(f32_scaled_entropy, SUMS_ENTROPY, DTYPE_F32, 1)
+DIRECT(bf16_scaled_entropy, SUMS_ENTROPY, DTYPE_BF16, 1)
+DIRECT(f16_scaled_entropy, SUMS_ENTROPY, DTYPE_F16, 1)
+/* under a mask a product with 1 is not worth functions without it */
+MASKED(f32_scaled, SUMS_HIGH, DTYPE_F32, 1)
+MASKED(bf16_scaled, SUMS_HIGH, DTYPE_BF16, 1)
+MASKED(f16_scaled, SUMS_HIGH, DTYPE_F16, 1)
+MASKED(f32_scaled_entropy, SUMS_ENTROPY, DTYPE_F32, 1)
+MASKED(bf16_scaled_entropy, SUMS_ENTROPY, DTYPE_BF16, 1)
+MASKED(f16_scaled_entropy, SUMS_ENTROPY, DTYPE_F16, 1)
+#endif
+#undef DIRECT
+#undef MASKED
 
-static __attribute__((noinline)) void direct_f16(scan *job, scan_state *st, const source *from, float *buffer,
-                                                 size_t offset, int32_t first)
-{
-    scan_direct(job, st, from, buffer, offset, first, SUMS_ALONE, DTYPE_F16, 0);
-}
-
-static __attribute__((noinline)) void direct_bf16_high(scan *job, scan_state *st, const source *from, float *buffer,
-                                                       size_t offset, int32_t first)
-{
-    scan_direct(job, st, from, buffer, offset, first, SUMS_HIGH, DTYPE_BF16, 0);
-}
-
-static __attribute__((noinline)) void direct_f16_high(scan *job, scan_state *st, const source *from, float *buffer,
-                                                      size_t offset, int32_t first)
-{
-    scan_direct(job, st, from, buffer, offset, first, SUMS_HIGH, DTYPE_F16, 0);
-}
-
-static __attribute__((noinline)) void direct_f32_scaled(scan *job, scan_state *st, const source *from, float *buffer,
-                                                        size_t offset, int32_t first)
-{
-    scan_direct(job, st, from, buffer, offset, first, SUMS_HIGH, DTYPE_F32, 1);
-}
-
-static __attribute__((noinline)) void direct_bf16_scaled(scan *job, scan_state *st, const source *from, float *buffer,
-                                                         size_t offset, int32_t first)
-{
-    scan_direct(job, st, from, buffer, offset, first, SUMS_HIGH, DTYPE_BF16, 1);
-}
-
-static __attribute__((noinline)) void direct_f16_scaled(scan *job, scan_state *st, const source *from, float *buffer,
-                                                        size_t offset, int32_t first)
-{
-    scan_direct(job, st, from, buffer, offset, first, SUMS_HIGH, DTYPE_F16, 1);
-}
-
-static __attribute__((noinline)) void direct_bf16_entropy(scan *job, scan_state *st, const source *from, float *buffer,
-                                                          size_t offset, int32_t first)
-{
-    scan_direct(job, st, from, buffer, offset, first, SUMS_ENTROPY, DTYPE_BF16, 0);
-}
-
-static __attribute__((noinline)) void direct_f16_entropy(scan *job, scan_state *st, const source *from, float *buffer,
-                                                         size_t offset, int32_t first)
-{
-    scan_direct(job, st, from, buffer, offset, first, SUMS_ENTROPY, DTYPE_F16, 0);
-}
-
-static __attribute__((noinline)) void direct_f32_scaled_entropy(scan *job, scan_state *st, const source *from,
-                                                                float *buffer, size_t offset, int32_t first)
-{
-    scan_direct(job, st, from, buffer, offset, first, SUMS_ENTROPY, DTYPE_F32, 1);
-}
-
-static __attribute__((noinline)) void direct_bf16_scaled_entropy(scan *job, scan_state *st, const source *from,
-                                                                 float *buffer, size_t offset, int32_t first)
-{
-    scan_direct(job, st, from, buffer, offset, first, SUMS_ENTROPY, DTYPE_BF16, 1);
-}
-
-static __attribute__((noinline)) void direct_f16_scaled_entropy(scan *job, scan_state *st, const source *from,
-                                                                float *buffer, size_t offset, int32_t first)
-{
-    scan_direct(job, st, from, buffer, offset, first, SUMS_ENTROPY, DTYPE_F16, 1);
-}
-
-/* what there is for the row's dtype and scale; plain f32 has no need of it */
+/* what there is for a row's whole blocks, or NULL; plain f32 has no need of it */
 static direct_function *direct_of(const source *from, int list, int entropy)
 {
+#ifdef LP_HALVES
     static direct_function *const alone[] = {NULL, direct_bf16, direct_f16};
     static direct_function *const high[][3] = {{NULL, direct_bf16_high, direct_f16_high},
                                                {direct_f32_scaled, direct_bf16_scaled, direct_f16_scaled}};
@@ -558,20 +604,34 @@ static direct_function *direct_of(const source *from, int list, int entropy)
            : entropy          ? with_entropy[scaled][from->dtype]
            : (list || scaled) ? high[scaled][from->dtype]
                               : alone[from->dtype];
-}
+#else
+    (void)from;
+    (void)list;
+    (void)entropy;
+    return NULL;
 #endif
+}
+
+/* ... and for its blocks under a mask that allows some */
+static direct_function *masked_of(const source *from, int list, int entropy)
+{
+    if (from->softcap != 0) {
+        return NULL;
+    }
+    if (from->scale == 1 && from->dtype == DTYPE_F32) {
+        return entropy ? masked_f32_entropy : list ? masked_f32_high : masked_f32;
+    }
+#ifdef LP_HALVES
+    static direct_function *const with[][3] = {
+        {masked_f32_scaled, masked_bf16_scaled, masked_f16_scaled},
+        {masked_f32_scaled_entropy, masked_bf16_scaled_entropy, masked_f16_scaled_entropy}};
+    return with[entropy][from->dtype];
+#else
+    return NULL;
+#endif
+}
 
 enum { ALLOWS_SOME, ALLOWS_ALL, SCANNED };
-
-/* two words of a mask that were read as one of 64 bits */
-LP_INLINE uint64_t word_pair(uint64_t w)
-{
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    return w << 32 | w >> 32;
-#else
-    return w;
-#endif
-}
 
 /* the source of a row without its mask */
 LP_INLINE source source_unmasked(const source *from)
@@ -602,141 +662,36 @@ static void pick_prepared(picks *p, const source *from, const unsigned char *dat
     prepare(p->x, &packed, (p->n + LP_LANES - 1) / LP_LANES * LP_LANES);
 }
 
-/* How many of a block under a mask of one word a set are above the level, or not below it. */
-LP_INLINE uint64_t allowed_count(const float *x, const uint32_t *allowed, float level, int not_below)
-{
-    uint64_t count = 0;
-    for (size_t i = 0; i < LP_BLOCK_SIZE / LP_LANES; i++) {
-        count += (uint64_t)__builtin_popcount(set_mask(x + i * LP_LANES, level, !not_below) & allowed[i]);
-    }
-    return count;
-}
-
-/* drops what the mask of the block that begins at the id `first` does not allow */
-static void candidates_allowed(candidates *c, const uint32_t *allowed, int32_t first)
-{
-    size_t kept = c->n;
-    while (kept > 0 && c->id[kept - 1] >= first) {
-        kept--;
-    }
-    for (size_t i = kept; i < c->n; i++) {
-        const size_t at = (size_t)(c->id[i] - first);
-        c->x[kept] = c->x[i];
-        c->id[kept] = c->id[i];
-        kept += allowed[at / LP_LANES] >> at % LP_LANES & 1;
-    }
-    c->n = kept;
-}
-
-/* what a list takes from a masked block: from few lanes as they lie, of more in a buffer */
-static __attribute__((noinline)) void masked_list(scan_state *st, const source *block, const uint32_t *allowed,
-                                                  float *buffer, const float *maxima, int32_t first)
-{
-    block_groups g;
-    block_cut(&g, (const float *)(const void *)block->data, LP_BLOCK_SIZE);
-    if (top_of_lanes(&st->top, &g, NULL, maxima, 0, first)) {
-        candidates_allowed(&st->top, allowed, first);
-    } else {
-        prepare(buffer, block, LP_BLOCK_SIZE);
-        block_cut(&g, buffer, LP_BLOCK_SIZE);
-        top_of_block(&st->top, &g, maxima, first);
-    }
-    candidates_refresh(&st->top);
-}
-
-/* scan_block for a whole block of f32 logits, to which nothing but a mask is applied, as they lie; 0 where one of them, allowed or not,
- * is not ordinary */
-LP_INLINE int scan_masked(scan *job, scan_state *st, const source *from, float *buffer, const uint32_t *allowed,
-                          size_t offset, int32_t first, int what)
-{
-    const source block = source_at(from, offset);
-    const float *x = (const float *)(const void *)block.data;
-    const origin start = {block.data, 16 * sizeof *x};
-    const int known = what != SUMS_ALONE;
-    group_sums sums;
-    raw_sum raw;
-    vf peak = peak_none(what), magic = v_set1(EXP_MAGIC);
-    vu bits = v_bits_zero();
-    LP_FINISH(magic);
-    if (floats_are_wide(x)) {
-        return 0;
-    }
-    for (int i = 0; i < LP_GROUPS; i++) {
-        group_fast(x + i * LP_GROUP, reading_f32(), origin_ahead(start, (size_t)i * LP_GROUP), sums_of_group(&sums, i),
-                   magic, &peak, &bits, what, 0, allowed + i * LP_SETS);
-    }
-    if (!groups_add_up(&sums, LP_GROUPS, bits, peak_max(peak, what), &raw, 1, what == SUMS_ENTROPY)) {
-        return 0;
-    }
-    if (what == SUMS_ENTROPY) {
-        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw, sums.high);
-    } else if (level_reached(&st->max, job->row->max, peak, known)) {
-        raw.m = known ? v_max_lanes(peak) + 0.0F : prepare_block(buffer, &block);
-        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw, known ? sums.high : NULL);
-    } else {
-        block_wait(job->row, &st->held, &raw);
-    }
-    if (known && job->top != NULL && peak_exceeds(peak, entry_bound(&st->top, first))) {
-        masked_list(st, &block, allowed, buffer, sums.high, first);
-    }
-    if (job->rank && level_reached(&st->token, job->token_logit, peak, known)) {
-        job->above += job->rank & SCAN_ABOVE ? allowed_count(x, allowed, job->token_logit, 0) : 0;
-        job->not_below += job->rank & SCAN_NOT_BELOW ? allowed_count(x, allowed, job->token_logit, 1) : 0;
-    }
-    return 1;
-}
-
-/* functions of their own: the loop over blocks has no registers for them */
-static __attribute__((noinline)) int scan_masked_sums(scan *job, scan_state *st, const source *from, float *buffer,
-                                                      const uint32_t *allowed, size_t offset, int32_t first)
-{
-    return scan_masked(job, st, from, buffer, allowed, offset, first, SUMS_ALONE);
-}
-
-static __attribute__((noinline)) int scan_masked_high(scan *job, scan_state *st, const source *from, float *buffer,
-                                                      const uint32_t *allowed, size_t offset, int32_t first)
-{
-    return scan_masked(job, st, from, buffer, allowed, offset, first, SUMS_HIGH);
-}
-
-static __attribute__((noinline)) int scan_masked_entropy(scan *job, scan_state *st, const source *from, float *buffer,
-                                                         const uint32_t *allowed, size_t offset, int32_t first)
-{
-    return scan_masked(job, st, from, buffer, allowed, offset, first, SUMS_ENTROPY);
-}
-
-/* A block under a mask. Where the mask allows little, only that is read, and the block is done; else `allowed`, a word a set, is what it
- * allows. */
+/* A block under a mask. Where the mask allows little, only that is read, and the block is done; else `allowed` is what it allows, a
+ * word a set: where the mask lies, or in `words`. */
 static __attribute__((noinline)) int scan_allowed(scan *job, scan_state *st, const source *from, size_t offset,
-                                                  size_t n, int32_t first, uint32_t allowed[LP_BLOCK_SIZE / LP_LANES])
+                                                  size_t n, int32_t first, uint32_t words[LP_BLOCK_SIZE / LP_LANES],
+                                                  const uint32_t **allowed)
 {
-    size_t bit = from->allowed_bit + offset, width = source_width(from), whole = (n + 63) / 64 * 64;
-    uint64_t words[LP_BLOCK_SIZE / 64];
+    const size_t bit = from->allowed_bit + offset, pairs = (n + 63) / 64;
+    const uint32_t *set = words;
     if (bit % 32 == 0 && n % 64 == 0) {
-        uint64_t all = UINT64_MAX;
-        memcpy(words, from->allowed + bit / 32, n / 8);
-        for (size_t i = 0; i < n / 64; i++) {
-            all &= words[i] = word_pair(words[i]);
-        }
-        if (all == UINT64_MAX) {
-            return ALLOWS_ALL;
-        }
+        set = from->allowed + bit / 32;
     } else {
-        for (size_t i = 0; i < n; i += 64) {
-            size_t size = n - i < 64 ? n - i : 64, low = size < 32 ? size : 32;
-            uint64_t a = mask_bits(from->allowed, bit + i, low);
-            uint64_t b = size > 32 ? mask_bits(from->allowed, bit + i + 32, size - 32) : 0;
-            words[i / 64] = (a | b << 32) & (UINT64_MAX >> (64 - size));
+        for (size_t i = 0; i < pairs * 64; i += LP_LANES) {
+            const size_t size = i >= n ? 0 : n - i < LP_LANES ? n - i : LP_LANES;
+            words[i / LP_LANES] =
+                size == 0 ? 0 : mask_bits(from->allowed, bit + i, size) & (UINT32_MAX >> (LP_LANES - size));
         }
+    }
+    *allowed = set;
+    uint64_t pair[LP_BLOCK_SIZE / 64], all = UINT64_MAX;
+    for (size_t i = 0; i < pairs; i++) {
+        pair[i] = set[2 * i] | (uint64_t)set[2 * i + 1] << 32;
+        all &= pair[i];
+    }
+    if (all == UINT64_MAX) {
+        return ALLOWS_ALL;
     }
     picks p;
-    const unsigned char *data = from->data + offset * width;
+    const unsigned char *data = from->data + offset * source_width(from);
     const int plain = source_unmasked(from).plain;
-    if (pick_bits(&p, words, whole, plain ? (const float *)(const void *)data : NULL) > PICKS) {
-        for (size_t i = 0; i < whole / 64; i++) {
-            allowed[2 * i] = (uint32_t)words[i];
-            allowed[2 * i + 1] = (uint32_t)(words[i] >> 32);
-        }
+    if (pick_bits(&p, pair, pairs * 64, plain ? (const float *)(const void *)data : NULL) > PICKS) {
         return ALLOWS_SOME;
     }
     if (!plain) {
@@ -751,8 +706,9 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
                            int plain, float *buffer)
 {
     scan_state st;
+    direct_function *const direct[] = {plain ? NULL : masked_of(from, job->top != NULL, entropy),
+                                       plain ? NULL : direct_of(from, job->top != NULL, entropy)};
 #ifdef LP_HALVES
-    direct_function *const direct = plain ? NULL : direct_of(from, job->top != NULL, entropy);
     st.raw_known = 0;
 #endif
     st.few = st.none = 0;
@@ -763,29 +719,20 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     if (job->rank) {
         bound_update(&st.token, job->token_logit);
     }
-    uint32_t allowed[LP_BLOCK_SIZE / LP_LANES];
+    uint32_t words[LP_BLOCK_SIZE / LP_LANES];
+    const uint32_t *allowed = words;
     source all = *from, unmasked = source_unmasked(from);
     all.plain = plain; /* a constant now */
     size_t i = 0;
     const int masked = !plain && from->allowed != NULL;
     for (; i + LP_BLOCK_SIZE <= n; i += LP_BLOCK_SIZE) {
         int32_t id = first + (int32_t)i;
-        int allows = masked ? scan_allowed(job, &st, from, i, LP_BLOCK_SIZE, id, allowed) : ALLOWS_SOME;
-        const source *part = allows == ALLOWS_ALL ? &unmasked : &all;
-        if (masked && allows == ALLOWS_SOME && job->row->wide_hint == 0) {
-            if (unmasked.plain && (entropy            ? scan_masked_entropy
-                                   : job->top != NULL ? scan_masked_high
-                                                      : scan_masked_sums)(job, &st, from, buffer, allowed, i, id)) {
-                continue;
-            }
-            job->row->wide_hint = ROW_ABSENT;
-        }
-#ifdef LP_HALVES
-        if (direct != NULL && part->allowed == NULL && allows != SCANNED) {
-            direct(job, &st, part, buffer, i, id);
+        int allows = masked ? scan_allowed(job, &st, from, i, LP_BLOCK_SIZE, id, words, &allowed) : ALLOWS_ALL;
+        const source *part = allows == ALLOWS_ALL && masked ? &unmasked : &all;
+        if (!plain && allows != SCANNED && direct[allows] != NULL) {
+            direct[allows](job, &st, part, buffer, allowed, i, id);
             continue;
         }
-#endif
         if (allows != SCANNED) {
             const placed b = plain ? block_plain(part, i) : block_place(part, i, LP_BLOCK_SIZE, buffer);
             look_first(job->row, &b, LP_BLOCK_SIZE);
@@ -794,7 +741,7 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     }
     if (i < n) {
         int32_t id = first + (int32_t)i;
-        if (!masked || scan_allowed(job, &st, from, i, n - i, id, allowed) != SCANNED) {
+        if (!masked || scan_allowed(job, &st, from, i, n - i, id, words, &allowed) != SCANNED) {
             const placed b = plain ? block_plain(&all, i) : block_place(&all, i, n - i, buffer);
             look_first(job->row, &b, n - i);
             scan_last(job, &st, &b, i, n - i, id);

@@ -632,21 +632,36 @@ LP_INLINE elements elements_of_groups(const block_groups *g)
 /* a register of the elements of a lane, from the one in set `set` on */
 LP_INLINE vf lane_load(const elements *e, size_t lane, size_t set)
 {
-#ifdef LP_HALVES
     if (e->x != NULL) {
         const size_t at = lane / LP_LANES * LP_GROUP + lane % LP_LANES + set * LP_LANES;
+#ifdef LP_HALVES
         const vf x = e->r.dtype == DTYPE_F32
                          ? v_load_lane((const float *)(const void *)e->x + at)
                          : v_load_lane_halves((const uint16_t *)(const void *)e->x + at, e->r.dtype == DTYPE_BF16);
+#else
+        const vf x = v_load_lane((const float *)(const void *)e->x + at);
+#endif
         return e->r.scaled ? v_mul(x, e->r.scale) : x;
     }
-#endif
     return v_load_lane(e->g->at[lane / LP_LANES] + lane % LP_LANES + set * LP_LANES);
 }
 
-/* how many elements of n lanes are above the level, and not below it */
-LP_INLINE void count_lanes(const elements *e, const lane_words *w, size_t n, float level, uint64_t *above,
-                           uint64_t *not_below)
+/* of the elements of a lane from set `first` on a bit each, those that a mask of one word a set allows */
+LP_INLINE uint32_t lane_allowed(const uint32_t *allowed, size_t lane, size_t first)
+{
+    enum { SOME = (int)LP_WIDTH < (int)LP_SETS ? (int)LP_WIDTH : (int)LP_SETS };
+    const uint32_t *set = allowed + lane / LP_LANES * LP_SETS + first;
+    uint32_t bits = 0;
+    LP_UNROLL for (int i = 0; i < SOME; i++)
+    {
+        bits |= (set[i] >> lane % LP_LANES & 1) << i;
+    }
+    return bits;
+}
+
+/* how many elements of n lanes are above the level, and not below it; if a mask is given, of those that it allows */
+LP_INLINE void count_lanes(const elements *e, const lane_words *w, size_t n, const uint32_t *allowed, float level,
+                           uint64_t *above, uint64_t *not_below)
 {
     const vf l = v_set1(level);
     lane_walk walk = walk_begin(w);
@@ -655,7 +670,8 @@ LP_INLINE void count_lanes(const elements *e, const lane_words *w, size_t n, flo
         LP_UNROLL for (size_t j = 0; j < LP_SETS; j += LP_WIDTH)
         {
             const vf x = lane_load(e, lane, j);
-            const uint32_t there = (int)LP_WIDTH > (int)LP_SETS ? (1U << LP_SETS) - 1 : UINT32_MAX;
+            const uint32_t whole = (int)LP_WIDTH > (int)LP_SETS ? (1U << LP_SETS) - 1 : UINT32_MAX;
+            const uint32_t there = allowed != NULL ? lane_allowed(allowed, lane, j) : whole;
             *above += (uint64_t)__builtin_popcount(v_mask_gt(x, l) & there);
             *not_below += (uint64_t)__builtin_popcount(v_mask_ge(x, l) & there);
         }
@@ -748,7 +764,6 @@ static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *
     return candidates_of_few(c, &e, &there, n.lanes, above, first);
 }
 
-#ifdef LP_HALVES
 /* the same of a whole block's logits as they lie, the largest of whose lanes are known */
 LP_INLINE int top_of_direct(candidates *c, const elements *e, const float *maxima, int32_t first)
 {
@@ -760,5 +775,4 @@ LP_INLINE int top_of_direct(candidates *c, const elements *e, const float *maxim
     const lane_count n = lanes_reach(&there, LP_GROUPS, maxima, above, 1);
     return candidates_of_few(c, e, &there, n.lanes, above, first);
 }
-#endif
 #endif

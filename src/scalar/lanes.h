@@ -131,14 +131,14 @@ static inline vf v_keep_bits(vf x, uint32_t bits, vf other)
 {
     return bits & 1 ? x : other;
 }
-/* column c of a set: where the set's word of a mask has a bit x, else another number, or 0 */
-static inline vf v_allowed(vf x, const uint32_t *set, int c, vf other)
+/* column c of a set: where the set's word of a mask has a bit the larger of both, else the first; x, else 0 */
+static inline vf v_max_allowed(vf max, vf x, const uint32_t *set, int c)
 {
-    return *set >> c & 1 ? x : other;
+    return *set >> c & 1 ? v_max(x, max) : max;
 }
 static inline vf v_allowed_else_0(vf x, const uint32_t *set, int c)
 {
-    return v_allowed(x, set, c, 0);
+    return *set >> c & 1 ? x : 0;
 }
 static inline uint32_t v_mask_ge(vf a, vf b)
 {
