@@ -253,7 +253,7 @@ LP_INLINE vf v_load_f16(const uint16_t *p)
 {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
-#define LP_HALVES 16 /* core/direct.h */
+#define LP_HALVES 16 /* core/halves.h */
 LP_INLINE vf v_load_lane_halves(const uint16_t *p, int bf16)
 {
     return lane_of_halves(p, bf16);

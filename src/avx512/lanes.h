@@ -331,7 +331,7 @@ LP_INLINE void v_weave(float *lanes)
     v_store(lanes, _mm512_permutex2var_ps(first, low, second));
     v_store(lanes + LP_WIDTH, _mm512_permutex2var_ps(first, high, second));
 }
-#define LP_HALVES 32 /* core/direct.h */
+#define LP_HALVES 32 /* core/halves.h */
 LP_INLINE vf v_load_lane_halves(const uint16_t *p, int bf16)
 {
     return _mm512_zextps256_ps512(lane_of_halves(p, bf16));

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Blocks of bf16 or f16 logits, or of scaled ones, and such under a mask: summed, searched and counted as they lie, widened and scaled
- * in registers. Writing them into a buffer first is bound by its stores; only one much of which a list may take is. An ISA with
- * integers of 16 bits in its registers has LP_HALVES of them in one; others read f32 under a mask so, and nothing else. */
+ * in registers. Writing them into a buffer first is bound by its stores; only one much of which a list may take is. An ISA without
+ * LP_HALVES reads f32 under a mask so, and nothing else. */
 #ifndef LP_CORE_DIRECT_H
 #define LP_CORE_DIRECT_H
-#include "core/block.h"
-#include "kernels.h"
+#include "core/scan_block.h"
 
 /* block_fast of a whole block, or of what a mask of one word a set allows of it */
 LP_INLINE int direct_fast(const unsigned char *x, reading r, raw_sum *raw, group_sums *sums, vf *peak, int what,
@@ -24,157 +23,240 @@ LP_INLINE int direct_fast(const unsigned char *x, reading r, raw_sum *raw, group
     return groups_add_up(sums, LP_GROUPS, bits, peak_max(*peak, what), raw, 1, what == SUMS_ENTROPY);
 }
 
+/* How many of a block under a mask of one word a set are above the level, or not below it. */
+LP_INLINE uint64_t allowed_count(const unsigned char *x, reading r, const uint32_t *allowed, float level, int not_below)
+{
+    const vf l = v_set1(level);
+    uint64_t count = 0;
+    for (size_t i = 0; i < LP_BLOCK_SIZE / LP_LANES; i++) {
+        uint32_t set = 0;
+        LP_UNROLL for (size_t c = 0; c < LP_LANES; c += LP_WIDTH)
+        {
+            const vf a = load_logits(x, i * LP_LANES + c, r);
+            set |= (not_below ? v_mask_ge(a, l) : v_mask_gt(a, l)) << c;
+        }
+        count += (uint64_t)__builtin_popcount(set & allowed[i]);
+    }
+    return count;
+}
+
+/* drops what the mask of the block that begins at the id `first` does not allow */
+static void candidates_allowed(candidates *c, const uint32_t *allowed, int32_t first)
+{
+    size_t kept = c->n;
+    while (kept > 0 && c->id[kept - 1] >= first) {
+        kept--;
+    }
+    for (size_t i = kept; i < c->n; i++) {
+        const size_t at = (size_t)(c->id[i] - first);
+        c->x[kept] = c->x[i];
+        c->id[kept] = c->id[i];
+        kept += allowed[at / LP_LANES] >> at % LP_LANES & 1;
+    }
+    c->n = kept;
+}
+
+/* what a list takes from a direct block: from few lanes as they lie, of more in a buffer */
+static __attribute__((noinline)) void direct_list(scan_state *st, const source *block, const uint32_t *allowed,
+                                                  float *buffer, const float *maxima, int32_t first)
+{
+    const elements e = {NULL, block->data, {block->dtype, 1, 0, v_set1(block->scale)}};
+    if (!top_of_direct(&st->top, &e, maxima, first)) {
+        block_groups g;
+        prepare(buffer, block, LP_BLOCK_SIZE);
+        block_cut(&g, buffer, LP_BLOCK_SIZE);
+        top_of_block(&st->top, &g, maxima, first);
+    } else if (allowed != NULL) {
+        candidates_allowed(&st->top, allowed, first);
+    }
+    candidates_refresh(&st->top);
+}
+
 #ifdef LP_HALVES
-LP_INLINE float half_float(uint16_t bits, int dtype)
+/* of a token that too many lanes reach: by the elements as they lie, not scaled */
+static __attribute__((noinline)) void direct_rank_raw(scan *job, scan_state *st, const source *block)
 {
-    return dtype == DTYPE_BF16 ? bits_float((uint32_t)bits << 16) : v_f16_float(bits);
-}
-
-/* of a float that is one of them */
-LP_INLINE uint16_t half_bits(float x, int dtype)
-{
-    return dtype == DTYPE_BF16 ? (uint16_t)(float_bits(x) >> 16) : v_f16_bits(x);
-}
-
-LP_INLINE int32_t half_extreme(const uint16_t *x, int smallest)
-{
-    vu most[4];
-    LP_UNROLL for (size_t c = 0; c < 4; c++)
-    {
-        most[c] = v_halves_load(x + c * LP_HALVES);
+    if (!st->raw_known) {
+        const raw_level same = {job->token_logit, job->token_logit};
+        st->raw = block->scale == 1 ? same : raw_level_of(job->token_logit, block->scale, block->dtype);
+        st->raw_known = 1;
     }
-    for (size_t i = (size_t)4 * LP_HALVES; i < LP_BLOCK_SIZE; i += (size_t)4 * LP_HALVES) {
-        LP_UNROLL for (size_t c = 0; c < 4; c++)
-        {
-            const vu a = v_halves_load(x + i + c * LP_HALVES);
-            most[c] = smallest ? v_halves_min(most[c], a) : v_halves_max(most[c], a);
-        }
+    if (block->dtype != DTYPE_F32) {
+        half_rank(job, (const uint16_t *)(const void *)block->data, block->dtype, st->raw.above, st->raw.not_below);
+        return;
     }
-    LP_UNROLL for (int c = 1; c < 4; c++)
-    {
-        most[0] = smallest ? v_halves_min(most[0], most[c]) : v_halves_max(most[0], most[c]);
-    }
-    return v_halves_extreme(most[0], smallest);
-}
-
-static __attribute__((noinline)) int32_t half_smallest(const uint16_t *x)
-{
-    return half_extreme(x, 1);
-}
-
-/* The largest of a block that has no NaN. As signed integers, the largest bits are its, where one is not negative; where all are,
- * the smallest bits are those of the smallest magnitude. */
-LP_INLINE float half_max(const uint16_t *x, int dtype)
-{
-    int32_t most = half_extreme(x, 0);
-    if (most < 0) {
-        most = half_smallest(x);
-    }
-    return half_float((uint16_t)most, dtype) + 0.0F;
-}
-
-/* how many of a block's bits, some of them flipped, are above the bound as signed integers, or below it */
-LP_INLINE uint64_t half_compare(const uint16_t *x, int32_t bound, int below)
-{
-    const vu b = v_halves_set1((uint16_t)bound), sign = v_halves_set1(0x8000);
-    vu count[4];
-    LP_UNROLL for (int c = 0; c < 4; c++)
-    {
-        count[c] = v_bits_zero();
-    }
-    for (size_t i = 0; i < LP_BLOCK_SIZE; i += (size_t)4 * LP_HALVES) {
-        LP_UNROLL for (size_t c = 0; c < 4; c++)
-        {
-            const vu a = v_halves_load(x + i + c * LP_HALVES);
-            count[c] =
-                below ? v_halves_count_gt(count[c], b, v_halves_xor(a, sign)) : v_halves_count_gt(count[c], a, b);
-        }
-    }
-    return (uint64_t)v_halves_count_sum(count[0]) + v_halves_count_sum(count[1]) + v_halves_count_sum(count[2]) +
-           v_halves_count_sum(count[3]);
-}
-
-/* How many of a block are above the level, or not below it. Bits of floats that are not negative are in their order as signed
- * integers, and above those of negative ones. These are in the opposite order, as unsigned integers above all others. */
-LP_INLINE uint64_t half_count(const uint16_t *x, uint16_t level, int not_below)
-{
-    return level >> 15 ? half_compare(x, (level & 0x7FFF) + not_below, 1) : half_compare(x, level - not_below, 0);
-}
-
-LP_INLINE void half_rank(scan *job, const uint16_t *x, int dtype, float above, float not_below)
-{
+    block_groups g;
+    block_cut(&g, (const float *)(const void *)block->data, LP_BLOCK_SIZE);
     if (job->rank & SCAN_ABOVE) {
-        job->above += half_count(x, half_bits(above + 0.0F, dtype), 0); /* +0 for -0 */
+        job->above += block_count(&g, NULL, st->raw.above, 0);
     }
     if (job->rank & SCAN_NOT_BELOW) {
-        const uint16_t level = half_bits(not_below + 0.0F, dtype);
-        /* not below either zero: above the negative float that is next to them */
-        job->not_below += level == 0 ? half_count(x, 0x8001, 0) : half_count(x, level, 1);
+        job->not_below += block_count(&g, NULL, st->raw.not_below, 1);
     }
-}
-
-/* Keys of the floats of a dtype, from -inf to inf, are in their order. */
-LP_INLINE int32_t key_most(int dtype)
-{
-    return dtype == DTYPE_F32 ? 0x7F800000 : dtype == DTYPE_BF16 ? 0x7F80 : 0x7C00;
-}
-
-LP_INLINE int32_t key_of(float x, int dtype)
-{
-    const int32_t bits = dtype == DTYPE_F32 ? (int32_t)float_bits(x) : (int16_t)half_bits(x, dtype);
-    return bits ^ ((bits >> 31) & (dtype == DTYPE_F32 ? 0x7FFFFFFF : 0x7FFF));
-}
-
-LP_INLINE float key_float(int32_t key, int dtype)
-{
-    const uint32_t bits = (uint32_t)(key ^ ((key >> 31) & (dtype == DTYPE_F32 ? 0x7FFFFFFF : 0x7FFF)));
-    return dtype == DTYPE_F32 ? bits_float(bits) : half_float((uint16_t)bits, dtype);
-}
-
-/* The levels of logits before they are scaled, for which as many are above, and not below, as for the scaled level afterwards. Products
- * are in the order of their factors, and several may be the same. */
-typedef struct raw_level {
-    float above, not_below;
-} raw_level;
-
-LP_INLINE int level_passed(float x, float scale, float level, int above)
-{
-    const float y = x * scale;
-    return above ? y > level : y >= level;
-}
-
-/* the lowest key whose float, scaled, is above the level, or not below it; one more than there are, where there is none */
-LP_INLINE int32_t key_passing(float level, float scale, int dtype, int above)
-{
-    enum { NEAR = 4 };
-    const int32_t most = key_most(dtype);
-    int32_t low = -most - 1, high = most + 1;
-    const float guess = level / scale;
-    if (guess == guess) {
-        const int32_t key = key_of(guess, dtype);
-        if (key < most - NEAR && level_passed(key_float(key + NEAR, dtype), scale, level, above)) {
-            high = key + NEAR;
-        }
-        if (key > -most + NEAR && !level_passed(key_float(key - NEAR, dtype), scale, level, above)) {
-            low = key - NEAR;
-        }
-    }
-    while (low < high) {
-        const int32_t middle = (int32_t)(((int64_t)low + high) >> 1);
-        if (level_passed(key_float(middle, dtype), scale, level, above)) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    return low;
-}
-
-static __attribute__((noinline)) raw_level raw_level_of(float level, float scale, int dtype)
-{
-    const raw_level r = {key_float(key_passing(level, scale, dtype, 1) - 1, dtype),
-                         key_float(key_passing(level, scale, dtype, 0), dtype)};
-    return r;
 }
 #endif
+
+/* the largest of a block whose sums are known */
+LP_INLINE float direct_max(const source *block, float *buffer, int dtype, int masked)
+{
+#ifdef LP_HALVES
+    if (dtype != DTYPE_F32 && !masked) {
+        return half_max((const uint16_t *)(const void *)block->data, dtype);
+    }
+#endif
+    (void)dtype;
+    (void)masked;
+    return prepare_block(buffer, block);
+}
+
+LP_INLINE void direct_rank(scan *job, scan_state *st, const source *block, reading r, const uint32_t *allowed,
+                           const float *maxima)
+{
+    const elements e = {NULL, block->data, r};
+    if (rank_of_few(job, st, &e, LP_GROUPS, maxima, allowed)) {
+        return;
+    }
+    if (allowed != NULL) {
+        job->above += job->rank & SCAN_ABOVE ? allowed_count(block->data, r, allowed, job->token_logit, 0) : 0;
+        job->not_below += job->rank & SCAN_NOT_BELOW ? allowed_count(block->data, r, allowed, job->token_logit, 1) : 0;
+        return;
+    }
+#ifdef LP_HALVES
+    direct_rank_raw(job, st, block);
+#endif
+}
+
+/* Whether the look at a block's first elements rules the fast path out; what a mask does not allow counts there, too. */
+LP_INLINE int direct_is_wide(const unsigned char *x, reading r)
+{
+    return r.dtype == DTYPE_F32 && !r.scaled ? floats_are_wide((const float *)(const void *)x)
+                                             : LP_LOOKS_FIRST && set_is_wide(x, r);
+}
+
+/* scan_block for a whole block of logits as they lie, or of those that `allowed` names, a word a set, where it is not NULL */
+LP_INLINE void scan_direct(scan *job, scan_state *st, const source *from, float *buffer, const uint32_t *allowed,
+                           size_t offset, int32_t first, int what, int dtype, int scaled)
+{
+    const source block = source_at(from, offset);
+    const int masked = allowed != NULL;
+    const reading r = {dtype, scaled, dtype == DTYPE_BF16 && !masked, v_set1(from->scale)};
+    const int known = what != SUMS_ALONE;
+    group_sums sums;
+    raw_sum raw;
+    vf peak = peak_none(what);
+    if (job->row->wide_hint || direct_is_wide(block.data, r) ||
+        !direct_fast(block.data, r, &raw, &sums, &peak, what, allowed)) {
+        block_groups g;
+        const placed b = {
+            buffer, {block.data, 16 * source_width(from)}, buffer + LP_BLOCK_SIZE, prepare_block(buffer, &block)};
+        block_cut(&g, buffer, LP_BLOCK_SIZE);
+        if (masked && job->row->wide_hint == 0) {
+            job->row->wide_hint = ROW_ABSENT;
+        }
+        (what == SUMS_ENTROPY ? scan_careful_entropy : scan_careful_sums)(job, st, &b, &g, offset, LP_BLOCK_SIZE,
+                                                                          first);
+        return;
+    }
+    if (what == SUMS_ENTROPY) {
+        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw, sums.high);
+    } else if (level_reached(&st->max, job->row->max, peak, known)) {
+        raw.m = known ? v_max_lanes(peak) + 0.0F : direct_max(&block, buffer, dtype, masked);
+        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw, known ? sums.high : NULL);
+    } else {
+        block_wait(job->row, &st->held, &raw);
+    }
+    if (known && job->top != NULL && peak_exceeds(peak, entry_bound(&st->top, first))) {
+        direct_list(st, &block, allowed, buffer, sums.high, first);
+    }
+    if (job->rank && level_reached(&st->token, job->token_logit, peak, known)) {
+        direct_rank(job, st, &block, r, allowed, known ? sums.high : NULL);
+    }
+}
+
+/* functions of their own: the loop over blocks has no registers for them */
+typedef void direct_function(scan *job, scan_state *st, const source *from, float *buffer, const uint32_t *allowed,
+                             size_t offset, int32_t first);
+
+#define DIRECT(name, what, dtype, scaled)                                                                              \
+    static __attribute__((noinline)) void direct_##name(scan *job, scan_state *st, const source *from, float *buffer,  \
+                                                        const uint32_t *allowed, size_t offset, int32_t first)         \
+    {                                                                                                                  \
+        (void)allowed;                                                                                                 \
+        scan_direct(job, st, from, buffer, NULL, offset, first, what, dtype, scaled);                                  \
+    }
+#define MASKED(name, what, dtype, scaled)                                                                              \
+    static __attribute__((noinline, nonnull)) void masked_##name(scan *job, scan_state *st, const source *from,        \
+                                                                 float *buffer, const uint32_t *allowed,               \
+                                                                 size_t offset, int32_t first)                         \
+    {                                                                                                                  \
+        scan_direct(job, st, from, buffer, allowed, offset, first, what, dtype, scaled);                               \
+    }
+MASKED(f32, SUMS_ALONE, DTYPE_F32, 0)
+MASKED(f32_high, SUMS_HIGH, DTYPE_F32, 0)
+MASKED(f32_entropy, SUMS_ENTROPY, DTYPE_F32, 0)
+#ifdef LP_HALVES
+DIRECT(bf16, SUMS_ALONE, DTYPE_BF16, 0)
+DIRECT(f16, SUMS_ALONE, DTYPE_F16, 0)
+DIRECT(bf16_high, SUMS_HIGH, DTYPE_BF16, 0)
+DIRECT(f16_high, SUMS_HIGH, DTYPE_F16, 0)
+DIRECT(f32_scaled, SUMS_HIGH, DTYPE_F32, 1)
+DIRECT(bf16_scaled, SUMS_HIGH, DTYPE_BF16, 1)
+DIRECT(f16_scaled, SUMS_HIGH, DTYPE_F16, 1)
+DIRECT(bf16_entropy, SUMS_ENTROPY, DTYPE_BF16, 0)
+DIRECT(f16_entropy, SUMS_ENTROPY, DTYPE_F16, 0)
+DIRECT(f32_scaled_entropy, SUMS_ENTROPY, DTYPE_F32, 1)
+DIRECT(bf16_scaled_entropy, SUMS_ENTROPY, DTYPE_BF16, 1)
+DIRECT(f16_scaled_entropy, SUMS_ENTROPY, DTYPE_F16, 1)
+/* under a mask a product with 1 is not worth functions without it */
+MASKED(f32_scaled, SUMS_HIGH, DTYPE_F32, 1)
+MASKED(bf16_scaled, SUMS_HIGH, DTYPE_BF16, 1)
+MASKED(f16_scaled, SUMS_HIGH, DTYPE_F16, 1)
+MASKED(f32_scaled_entropy, SUMS_ENTROPY, DTYPE_F32, 1)
+MASKED(bf16_scaled_entropy, SUMS_ENTROPY, DTYPE_BF16, 1)
+MASKED(f16_scaled_entropy, SUMS_ENTROPY, DTYPE_F16, 1)
+#endif
+#undef DIRECT
+#undef MASKED
+
+/* what there is for a row's whole blocks, or NULL; plain f32 has no need of it */
+static direct_function *direct_of(const source *from, int list, int entropy)
+{
+#ifdef LP_HALVES
+    static direct_function *const alone[] = {NULL, direct_bf16, direct_f16};
+    static direct_function *const high[][3] = {{NULL, direct_bf16_high, direct_f16_high},
+                                               {direct_f32_scaled, direct_bf16_scaled, direct_f16_scaled}};
+    static direct_function *const with_entropy[][3] = {
+        {NULL, direct_bf16_entropy, direct_f16_entropy},
+        {direct_f32_scaled_entropy, direct_bf16_scaled_entropy, direct_f16_scaled_entropy}};
+    const int scaled = from->scale != 1;
+    return from->softcap != 0 ? NULL
+           : entropy          ? with_entropy[scaled][from->dtype]
+           : (list || scaled) ? high[scaled][from->dtype]
+                              : alone[from->dtype];
+#else
+    (void)from;
+    (void)list;
+    (void)entropy;
+    return NULL;
+#endif
+}
+
+/* ... and for its blocks under a mask that allows some */
+static direct_function *masked_of(const source *from, int list, int entropy)
+{
+    if (from->softcap != 0) {
+        return NULL;
+    }
+    if (from->scale == 1 && from->dtype == DTYPE_F32) {
+        return entropy ? masked_f32_entropy : list ? masked_f32_high : masked_f32;
+    }
+#ifdef LP_HALVES
+    static direct_function *const with[][3] = {
+        {masked_f32_scaled, masked_bf16_scaled, masked_f16_scaled},
+        {masked_f32_scaled_entropy, masked_bf16_scaled_entropy, masked_f16_scaled_entropy}};
+    return with[entropy][from->dtype];
+#else
+    return NULL;
+#endif
+}
 #endif

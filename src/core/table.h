@@ -3,6 +3,7 @@
 #ifndef LP_CORE_TABLE_H
 #define LP_CORE_TABLE_H
 #include "core/compare.h"
+#include "core/dense.h"
 #include "core/pick.h"
 #include "core/push.h"
 #include "core/scan.h"

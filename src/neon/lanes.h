@@ -241,7 +241,7 @@ LP_INLINE vf v_load_f16(const uint16_t *p)
 {
     return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8((const uint8_t *)p)));
 }
-#define LP_HALVES 8 /* core/direct.h */
+#define LP_HALVES 8 /* core/halves.h */
 /* four elements of the lane at p */
 LP_INLINE vf v_load_lane_halves(const uint16_t *p, int bf16)
 {

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The largest of a block of bf16 or f16 logits, and how many are above one, as integers; what stands for a logit before it is scaled. An
+ * ISA with integers of 16 bits in its registers has LP_HALVES of them in one. */
+#ifndef LP_CORE_HALVES_H
+#define LP_CORE_HALVES_H
+#include "core/block.h"
+#include "kernels.h"
+
+#ifdef LP_HALVES
+LP_INLINE float half_float(uint16_t bits, int dtype)
+{
+    return dtype == DTYPE_BF16 ? bits_float((uint32_t)bits << 16) : v_f16_float(bits);
+}
+
+/* of a float that is one of them */
+LP_INLINE uint16_t half_bits(float x, int dtype)
+{
+    return dtype == DTYPE_BF16 ? (uint16_t)(float_bits(x) >> 16) : v_f16_bits(x);
+}
+
+LP_INLINE int32_t half_extreme(const uint16_t *x, int smallest)
+{
+    vu most[4];
+    LP_UNROLL for (size_t c = 0; c < 4; c++)
+    {
+        most[c] = v_halves_load(x + c * LP_HALVES);
+    }
+    for (size_t i = (size_t)4 * LP_HALVES; i < LP_BLOCK_SIZE; i += (size_t)4 * LP_HALVES) {
+        LP_UNROLL for (size_t c = 0; c < 4; c++)
+        {
+            const vu a = v_halves_load(x + i + c * LP_HALVES);
+            most[c] = smallest ? v_halves_min(most[c], a) : v_halves_max(most[c], a);
+        }
+    }
+    LP_UNROLL for (int c = 1; c < 4; c++)
+    {
+        most[0] = smallest ? v_halves_min(most[0], most[c]) : v_halves_max(most[0], most[c]);
+    }
+    return v_halves_extreme(most[0], smallest);
+}
+
+static __attribute__((noinline)) int32_t half_smallest(const uint16_t *x)
+{
+    return half_extreme(x, 1);
+}
+
+/* The largest of a block that has no NaN. As signed integers, the largest bits are its, where one is not negative; where all are,
+ * the smallest bits are those of the smallest magnitude. */
+LP_INLINE float half_max(const uint16_t *x, int dtype)
+{
+    int32_t most = half_extreme(x, 0);
+    if (most < 0) {
+        most = half_smallest(x);
+    }
+    return half_float((uint16_t)most, dtype) + 0.0F;
+}
+
+/* how many of a block's bits, some of them flipped, are above the bound as signed integers, or below it */
+LP_INLINE uint64_t half_compare(const uint16_t *x, int32_t bound, int below)
+{
+    const vu b = v_halves_set1((uint16_t)bound), sign = v_halves_set1(0x8000);
+    vu count[4];
+    LP_UNROLL for (int c = 0; c < 4; c++)
+    {
+        count[c] = v_bits_zero();
+    }
+    for (size_t i = 0; i < LP_BLOCK_SIZE; i += (size_t)4 * LP_HALVES) {
+        LP_UNROLL for (size_t c = 0; c < 4; c++)
+        {
+            const vu a = v_halves_load(x + i + c * LP_HALVES);
+            count[c] =
+                below ? v_halves_count_gt(count[c], b, v_halves_xor(a, sign)) : v_halves_count_gt(count[c], a, b);
+        }
+    }
+    return (uint64_t)v_halves_count_sum(count[0]) + v_halves_count_sum(count[1]) + v_halves_count_sum(count[2]) +
+           v_halves_count_sum(count[3]);
+}
+
+/* How many of a block are above the level, or not below it. Bits of floats that are not negative are in their order as signed
+ * integers, and above those of negative ones. These are in the opposite order, as unsigned integers above all others. */
+LP_INLINE uint64_t half_count(const uint16_t *x, uint16_t level, int not_below)
+{
+    return level >> 15 ? half_compare(x, (level & 0x7FFF) + not_below, 1) : half_compare(x, level - not_below, 0);
+}
+
+LP_INLINE void half_rank(scan *job, const uint16_t *x, int dtype, float above, float not_below)
+{
+    if (job->rank & SCAN_ABOVE) {
+        job->above += half_count(x, half_bits(above + 0.0F, dtype), 0); /* +0 for -0 */
+    }
+    if (job->rank & SCAN_NOT_BELOW) {
+        const uint16_t level = half_bits(not_below + 0.0F, dtype);
+        /* not below either zero: above the negative float that is next to them */
+        job->not_below += level == 0 ? half_count(x, 0x8001, 0) : half_count(x, level, 1);
+    }
+}
+
+/* Keys of the floats of a dtype, from -inf to inf, are in their order. */
+LP_INLINE int32_t key_most(int dtype)
+{
+    return dtype == DTYPE_F32 ? 0x7F800000 : dtype == DTYPE_BF16 ? 0x7F80 : 0x7C00;
+}
+
+LP_INLINE int32_t key_of(float x, int dtype)
+{
+    const int32_t bits = dtype == DTYPE_F32 ? (int32_t)float_bits(x) : (int16_t)half_bits(x, dtype);
+    return bits ^ ((bits >> 31) & (dtype == DTYPE_F32 ? 0x7FFFFFFF : 0x7FFF));
+}
+
+LP_INLINE float key_float(int32_t key, int dtype)
+{
+    const uint32_t bits = (uint32_t)(key ^ ((key >> 31) & (dtype == DTYPE_F32 ? 0x7FFFFFFF : 0x7FFF)));
+    return dtype == DTYPE_F32 ? bits_float(bits) : half_float((uint16_t)bits, dtype);
+}
+
+/* The levels of logits before they are scaled, for which as many are above, and not below, as for the scaled level afterwards. Products
+ * are in the order of their factors, and several may be the same. */
+typedef struct raw_level {
+    float above, not_below;
+} raw_level;
+
+LP_INLINE int level_passed(float x, float scale, float level, int above)
+{
+    const float y = x * scale;
+    return above ? y > level : y >= level;
+}
+
+/* the lowest key whose float, scaled, is above the level, or not below it; one more than there are, where there is none */
+LP_INLINE int32_t key_passing(float level, float scale, int dtype, int above)
+{
+    enum { NEAR = 4 };
+    const int32_t most = key_most(dtype);
+    int32_t low = -most - 1, high = most + 1;
+    const float guess = level / scale;
+    if (guess == guess) {
+        const int32_t key = key_of(guess, dtype);
+        if (key < most - NEAR && level_passed(key_float(key + NEAR, dtype), scale, level, above)) {
+            high = key + NEAR;
+        }
+        if (key > -most + NEAR && !level_passed(key_float(key - NEAR, dtype), scale, level, above)) {
+            low = key - NEAR;
+        }
+    }
+    while (low < high) {
+        const int32_t middle = (int32_t)(((int64_t)low + high) >> 1);
+        if (level_passed(key_float(middle, dtype), scale, level, above)) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return low;
+}
+
+static __attribute__((noinline)) raw_level raw_level_of(float level, float scale, int dtype)
+{
+    const raw_level r = {key_float(key_passing(level, scale, dtype, 1) - 1, dtype),
+                         key_float(key_passing(level, scale, dtype, 0), dtype)};
+    return r;
+}
+#endif
+#endif
