@@ -96,13 +96,9 @@ LP_INLINE void pick_elements(short_list *p)
         }
 #else
         for (int j = 0; j < LP_GROUP; j += 64) {
-            uint64_t mask = set_mask(x + j, p->s.low, 0) | (uint64_t)set_mask(x + j + LP_LANES, p->s.low, 0)
-                                                               << LP_LANES;
-            for (; mask != 0; mask &= mask - 1, n++) {
-                const size_t from = (size_t)j + first_bit(mask), at = n < TOP_PLACES ? n : TOP_PLACES;
-                memcpy(p->x + at, x + from, sizeof *x);
-                p->id[at] = (int32_t)((size_t)i * LP_GROUP + from);
-            }
+            const uint64_t mask = set_mask(x + j, p->s.low, 0) | (uint64_t)set_mask(x + j + LP_LANES, p->s.low, 0)
+                                                                     << LP_LANES;
+            n = take_each(p->x, p->id, n, TOP_PLACES, x + j, mask, i * LP_GROUP + j);
         }
 #endif
     }

@@ -503,13 +503,21 @@ LP_INLINE void candidates_add(candidates *c, float x, int32_t id)
     c->id[c->n++] = id;
 }
 
-#ifdef LP_OWN_COMPRESS
-enum { TAKE_SPARSE = 3 }; /* up to so many of 64 are taken one by one */
-#endif
+/* The elements that the bits of a mask name, of 64 whose first has the id `first`, to x and id from the `end`-th on: one after another, and
+ * from the most-th on over one another. Returns how many there are then. */
+LP_INLINE size_t take_each(float *x, int32_t *id, size_t end, size_t most, const float *from, uint64_t mask,
+                           int32_t first)
+{
+    for (; mask != 0; mask &= mask - 1, end++) {
+        const size_t i = first_bit(mask), at = end < most ? end : most;
+        memcpy(x + at, from + i, sizeof *x);
+        id[at] = first + (int32_t)i;
+    }
+    return end;
+}
 
 #ifdef LP_OWN_COMPRESS
-/* The elements that the bits of a mask name, of 64 whose first has the id `first`, to x and id from the n-th on, in as many steps
- * whatever the mask is; up to a register's width behind them is overwritten. Returns how many there are then. */
+/* the same, `most` apart, in as many steps whatever the mask is; up to a register's width behind them is overwritten */
 LP_INLINE size_t take_masked(float *x, int32_t *id, size_t n, const float *from, uint64_t mask, int32_t first)
 {
     LP_UNROLL for (int i = 0; i < 64; i += LP_WIDTH)
@@ -518,16 +526,6 @@ LP_INLINE size_t take_masked(float *x, int32_t *id, size_t n, const float *from,
         v_store(x + n, v_compress(v_load(from + i), some));
         v_store((float *)(void *)(id + n), v_compress(v_ids(first + i), some));
         n += (size_t)__builtin_popcount(some);
-    }
-    return n;
-}
-#else
-LP_INLINE size_t take_masked(float *x, int32_t *id, size_t n, const float *from, uint64_t mask, int32_t first)
-{
-    for (; mask != 0; mask &= mask - 1, n++) {
-        size_t at = first_bit(mask);
-        memcpy(x + n, from + at, sizeof *x);
-        id[n] = first + (int32_t)at;
     }
     return n;
 }
@@ -540,15 +538,13 @@ LP_INLINE void candidates_take(candidates *c, const float *x, uint64_t mask, int
         candidates_room(c, 64);
     }
 #ifdef LP_OWN_COMPRESS
-    if (__builtin_popcountll(mask) <= TAKE_SPARSE) {
-        for (; mask != 0; mask &= mask - 1) {
-            const size_t at = first_bit(mask);
-            candidates_add(c, lane_at(x + at, 0), first + (int32_t)at);
-        }
+    enum { TAKE_SPARSE = 3 }; /* up to so many are taken one by one */
+    if (__builtin_popcountll(mask) > TAKE_SPARSE) {
+        c->n = take_masked(c->x, c->id, c->n, x, mask, first);
         return;
     }
 #endif
-    c->n = take_masked(c->x, c->id, c->n, x, mask, first);
+    c->n = take_each(c->x, c->id, c->n, SIZE_MAX, x, mask, first);
 }
 
 /* The k-th largest of the maxima of eight elements each: at least k elements of the block reach it. */
