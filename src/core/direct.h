@@ -87,12 +87,7 @@ static __attribute__((noinline)) void direct_rank_raw(scan *job, scan_state *st,
     }
     block_groups g;
     block_cut(&g, (const float *)(const void *)block->data, LP_BLOCK_SIZE);
-    if (job->rank & SCAN_ABOVE) {
-        job->above += block_count(&g, NULL, st->raw.above, 0);
-    }
-    if (job->rank & SCAN_NOT_BELOW) {
-        job->not_below += block_count(&g, NULL, st->raw.not_below, 1);
-    }
+    rank_count(&st->counted, job, &g, NULL, st->raw.above, st->raw.not_below);
 }
 #endif
 

@@ -182,7 +182,10 @@ static void pick_short(scan *job, const source *from, size_t count, size_t n)
     }
     for (size_t i = 0; i < count; i++) {
         if (job[i].rank) {
-            block_rank(job + i, g + i, NULL);
+            rank_counters k;
+            rank_begin(&k);
+            rank_count(&k, job + i, g + i, NULL, job[i].token_logit, job[i].token_logit);
+            rank_end(&k, job + i);
         }
     }
 }

@@ -26,6 +26,7 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     held_init(&st.held);
     candidates_init(&st.top, job->top);
     if (job->rank) {
+        rank_begin(&st.counted);
         bound_update(&st.token, job->token_logit);
     }
     uint32_t words[LP_BLOCK_SIZE / LP_LANES];
@@ -60,6 +61,9 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     if (st.held.any) {
         block_settle(job->row, &st.held,
                      plain ? plain_at(&all, st.held.offset) : block_at(&all, st.held.offset, st.held.n, buffer));
+    }
+    if (job->rank) {
+        rank_end(&st.counted, job);
     }
     if (job->top != NULL) {
         candidates_end(&st.top);

@@ -13,15 +13,34 @@ LP_INLINE vu count_register(vu counts, const float *x, vf level, int not_below)
     return not_below ? v_count_ge(counts, v_load(x), level) : v_count_gt(counts, v_load(x), level);
 }
 
-/* How many elements of the block are above the level, or not below it. Where it is known of a group that no lane holds two, which
- * `there` says if it is not NULL, its lanes' maxima are all that it has. */
-LP_INLINE uint64_t block_count(const block_groups *g, const presence *there, float level, int not_below)
+/* Elements that were counted, by lanes: these are added up when there are no more to come, for that takes a fifth of a block's count. */
+typedef struct counters {
+    vu lanes[4];
+} counters;
+
+LP_INLINE void counters_begin(counters *k)
+{
+    LP_UNROLL for (int c = 0; c < 4; c++)
+    {
+        k->lanes[c] = v_bits_zero();
+    }
+}
+
+LP_INLINE uint64_t counters_sum(const counters *k)
+{
+    return (uint64_t)v_count_sum(k->lanes[0]) + v_count_sum(k->lanes[1]) + v_count_sum(k->lanes[2]) +
+           v_count_sum(k->lanes[3]);
+}
+
+/* Counts the elements of the block that are above the level, or not below it. Where it is known of a group that no lane holds two,
+ * which `there` says if it is not NULL, its lanes' maxima are all that it has. */
+LP_INLINE void block_count(counters *k, const block_groups *g, const presence *there, float level, int not_below)
 {
     const vf l = v_set1(level);
     vu count[4];
     LP_UNROLL for (int c = 0; c < 4; c++)
     {
-        count[c] = v_bits_zero();
+        count[c] = k->lanes[c];
     }
     for (int i = 0; i < g->count; i++) {
         if (there != NULL && (there->lone >> i & 1)) {
@@ -40,17 +59,38 @@ LP_INLINE uint64_t block_count(const block_groups *g, const presence *there, flo
             }
         }
     }
-    return (uint64_t)v_count_sum(count[0]) + v_count_sum(count[1]) + v_count_sum(count[2]) + v_count_sum(count[3]);
+    LP_UNROLL for (int c = 0; c < 4; c++)
+    {
+        k->lanes[c] = count[c];
+    }
 }
 
-static void block_rank(scan *job, const block_groups *g, const presence *there)
+typedef struct rank_counters {
+    counters above, not_below;
+} rank_counters;
+
+LP_INLINE void rank_begin(rank_counters *k)
+{
+    counters_begin(&k->above);
+    counters_begin(&k->not_below);
+}
+
+/* elements above the first level, and not below the second one, which are one unless logits are scaled as they are read */
+LP_INLINE void rank_count(rank_counters *k, const scan *job, const block_groups *g, const presence *there, float above,
+                          float not_below)
 {
     if (job->rank & SCAN_ABOVE) {
-        job->above += block_count(g, there, job->token_logit, 0);
+        block_count(&k->above, g, there, above, 0);
     }
     if (job->rank & SCAN_NOT_BELOW) {
-        job->not_below += block_count(g, there, job->token_logit, 1);
+        block_count(&k->not_below, g, there, not_below, 1);
     }
+}
+
+LP_INLINE void rank_end(const rank_counters *k, scan *job)
+{
+    job->above += job->rank & SCAN_ABOVE ? counters_sum(&k->above) : 0;
+    job->not_below += job->rank & SCAN_NOT_BELOW ? counters_sum(&k->not_below) : 0;
 }
 
 /* levels, and the bounds on lane sums of e^x that an element of that level reaches */
@@ -80,6 +120,7 @@ typedef struct scan_state {
     bound max, limit, token;
     held_block held;
     candidates top;
+    rank_counters counted; /* where a rank is asked for */
 #ifdef LP_HALVES
     raw_level raw; /* of the token, where logits are scaled as they are read */
     int raw_known;
@@ -124,7 +165,7 @@ LP_INLINE void scan_rank(scan *job, scan_state *st, const block_groups *g, const
 {
     const elements e = elements_of_groups(g);
     if (!rank_of_few(job, st, &e, g->count, maxima, NULL)) {
-        block_rank(job, g, there);
+        rank_count(&st->counted, job, g, there, job->token_logit, job->token_logit);
     }
 }
 
