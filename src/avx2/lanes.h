@@ -282,9 +282,9 @@ LP_INLINE vu v_halves_count_gt(vu acc, vu a, vu b)
 {
     return _mm256_sub_epi16(acc, _mm256_cmpgt_epi16(a, b));
 }
-LP_INLINE uint32_t v_halves_count_sum(vu acc)
+LP_INLINE vu v_halves_count_add(vu acc, vu halves)
 {
-    return v_count_sum(_mm256_madd_epi16(acc, _mm256_set1_epi16(1)));
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(halves, _mm256_set1_epi16(1)));
 }
 /* the largest or the smallest of signed integers, by the instruction for the smallest unsigned one of eight */
 LP_INLINE int32_t v_halves_extreme(vu a, int smallest)

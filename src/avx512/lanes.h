@@ -360,9 +360,9 @@ LP_INLINE vu v_halves_count_gt(vu acc, vu a, vu b)
 {
     return _mm512_mask_add_epi16(acc, _mm512_cmpgt_epi16_mask(a, b), acc, _mm512_set1_epi16(1));
 }
-LP_INLINE uint32_t v_halves_count_sum(vu acc)
+LP_INLINE vu v_halves_count_add(vu acc, vu halves)
 {
-    return (uint32_t)_mm512_reduce_add_epi32(_mm512_madd_epi16(acc, _mm512_set1_epi16(1)));
+    return _mm512_add_epi32(acc, _mm512_madd_epi16(halves, _mm512_set1_epi16(1)));
 }
 /* the largest or the smallest of signed integers, by the instruction for the smallest unsigned one of eight */
 LP_INLINE int32_t v_halves_extreme(vu a, int smallest)

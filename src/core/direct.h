@@ -82,7 +82,8 @@ static __attribute__((noinline)) void direct_rank_raw(scan *job, scan_state *st,
         st->raw_known = 1;
     }
     if (block->dtype != DTYPE_F32) {
-        half_rank(job, (const uint16_t *)(const void *)block->data, block->dtype, st->raw.above, st->raw.not_below);
+        half_rank(&st->counted, job, (const uint16_t *)(const void *)block->data, block->dtype, st->raw.above,
+                  st->raw.not_below);
         return;
     }
     block_groups g;

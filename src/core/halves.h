@@ -4,6 +4,7 @@
 #ifndef LP_CORE_HALVES_H
 #define LP_CORE_HALVES_H
 #include "core/block.h"
+#include "core/count.h"
 #include "kernels.h"
 
 #ifdef LP_HALVES
@@ -55,8 +56,8 @@ LP_INLINE float half_max(const uint16_t *x, int dtype)
     return half_float((uint16_t)most, dtype) + 0.0F;
 }
 
-/* how many of a block's bits, some of them flipped, are above the bound as signed integers, or below it */
-LP_INLINE uint64_t half_compare(const uint16_t *x, int32_t bound, int below)
+/* counts a block's bits that are above the bound as signed integers, or, some of them flipped, below it */
+LP_INLINE void half_compare(counters *k, const uint16_t *x, int32_t bound, int below)
 {
     const vu b = v_halves_set1((uint16_t)bound), sign = v_halves_set1(0x8000);
     vu count[4];
@@ -72,26 +73,32 @@ LP_INLINE uint64_t half_compare(const uint16_t *x, int32_t bound, int below)
                 below ? v_halves_count_gt(count[c], b, v_halves_xor(a, sign)) : v_halves_count_gt(count[c], a, b);
         }
     }
-    return (uint64_t)v_halves_count_sum(count[0]) + v_halves_count_sum(count[1]) + v_halves_count_sum(count[2]) +
-           v_halves_count_sum(count[3]);
+    LP_UNROLL for (int c = 0; c < 4; c++)
+    {
+        k->lanes[c] = v_halves_count_add(k->lanes[c], count[c]);
+    }
 }
 
-/* How many of a block are above the level, or not below it. Bits of floats that are not negative are in their order as signed
+/* Counts what is above the level in a block, or not below it. Bits of floats that are not negative are in their order as signed
  * integers, and above those of negative ones. These are in the opposite order, as unsigned integers above all others. */
-LP_INLINE uint64_t half_count(const uint16_t *x, uint16_t level, int not_below)
+LP_INLINE void half_count(counters *k, const uint16_t *x, uint16_t level, int not_below)
 {
-    return level >> 15 ? half_compare(x, (level & 0x7FFF) + not_below, 1) : half_compare(x, level - not_below, 0);
+    if (level >> 15) {
+        half_compare(k, x, (level & 0x7FFF) + not_below, 1);
+    } else {
+        half_compare(k, x, level - not_below, 0);
+    }
 }
 
-LP_INLINE void half_rank(scan *job, const uint16_t *x, int dtype, float above, float not_below)
+LP_INLINE void half_rank(rank_counters *k, const scan *job, const uint16_t *x, int dtype, float above, float not_below)
 {
     if (job->rank & SCAN_ABOVE) {
-        job->above += half_count(x, half_bits(above + 0.0F, dtype), 0); /* +0 for -0 */
+        half_count(&k->above, x, half_bits(above + 0.0F, dtype), 0); /* +0 for -0 */
     }
     if (job->rank & SCAN_NOT_BELOW) {
         const uint16_t level = half_bits(not_below + 0.0F, dtype);
         /* not below either zero: above the negative float that is next to them */
-        job->not_below += level == 0 ? half_count(x, 0x8001, 0) : half_count(x, level, 1);
+        half_count(&k->not_below, x, level == 0 ? 0x8001 : level, level != 0);
     }
 }
 

@@ -3,6 +3,7 @@
 #ifndef LP_CORE_SCAN_BLOCK_H
 #define LP_CORE_SCAN_BLOCK_H
 #include "core/block.h"
+#include "core/count.h"
 #include "core/halves.h"
 #include "core/prepare.h"
 #include "core/sparse.h"
@@ -11,25 +12,6 @@
 LP_INLINE vu count_register(vu counts, const float *x, vf level, int not_below)
 {
     return not_below ? v_count_ge(counts, v_load(x), level) : v_count_gt(counts, v_load(x), level);
-}
-
-/* Elements that were counted, by lanes: these are added up when there are no more to come, for that takes a fifth of a block's count. */
-typedef struct counters {
-    vu lanes[4];
-} counters;
-
-LP_INLINE void counters_begin(counters *k)
-{
-    LP_UNROLL for (int c = 0; c < 4; c++)
-    {
-        k->lanes[c] = v_bits_zero();
-    }
-}
-
-LP_INLINE uint64_t counters_sum(const counters *k)
-{
-    return (uint64_t)v_count_sum(k->lanes[0]) + v_count_sum(k->lanes[1]) + v_count_sum(k->lanes[2]) +
-           v_count_sum(k->lanes[3]);
 }
 
 /* Counts the elements of the block that are above the level, or not below it. Where it is known of a group that no lane holds two,
@@ -65,16 +47,6 @@ LP_INLINE void block_count(counters *k, const block_groups *g, const presence *t
     }
 }
 
-typedef struct rank_counters {
-    counters above, not_below;
-} rank_counters;
-
-LP_INLINE void rank_begin(rank_counters *k)
-{
-    counters_begin(&k->above);
-    counters_begin(&k->not_below);
-}
-
 /* elements above the first level, and not below the second one, which are one unless logits are scaled as they are read */
 LP_INLINE void rank_count(rank_counters *k, const scan *job, const block_groups *g, const presence *there, float above,
                           float not_below)
@@ -85,12 +57,6 @@ LP_INLINE void rank_count(rank_counters *k, const scan *job, const block_groups 
     if (job->rank & SCAN_NOT_BELOW) {
         block_count(&k->not_below, g, there, not_below, 1);
     }
-}
-
-LP_INLINE void rank_end(const rank_counters *k, scan *job)
-{
-    job->above += job->rank & SCAN_ABOVE ? counters_sum(&k->above) : 0;
-    job->not_below += job->rank & SCAN_NOT_BELOW ? counters_sum(&k->not_below) : 0;
 }
 
 /* levels, and the bounds on lane sums of e^x that an element of that level reaches */

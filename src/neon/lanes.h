@@ -277,9 +277,9 @@ LP_INLINE vu v_halves_count_gt(vu acc, vu a, vu b)
     const uint16x8_t above = vcgtq_s16(vreinterpretq_s16_u32(a), vreinterpretq_s16_u32(b));
     return vreinterpretq_u32_u16(vsubq_u16(vreinterpretq_u16_u32(acc), above));
 }
-LP_INLINE uint32_t v_halves_count_sum(vu acc)
+LP_INLINE vu v_halves_count_add(vu acc, vu halves)
 {
-    return vaddlvq_u16(vreinterpretq_u16_u32(acc));
+    return vpadalq_u16(acc, vreinterpretq_u16_u32(halves));
 }
 LP_INLINE int32_t v_halves_extreme(vu a, int smallest)
 {
