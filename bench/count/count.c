@@ -147,6 +147,7 @@ static const job JOBS[] = {
     {"kl_padded/f32", LP_F32, run_kl, padded, padded_like},
     {"logsumexp_wide_absent/f32", LP_F32, run_logsumexp, wide_absent, NULL},
     {"logsumexp_masked/f32", LP_F32, run_logsumexp, grammar, NULL},
+    {"score_allow50/bf16", LP_BF16, run_masked, NULL, NULL},
     {"score_short/f32", LP_F32, run_score_short, normal, NULL},
     {"kl_short/f32", LP_F32, run_kl_short, bell, like},
 };
