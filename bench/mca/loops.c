@@ -2,6 +2,7 @@
 /* The inner loops of the row kernels, each in a function of its own. LANES is the lanes.h of the ISA to look at. */
 #include "loops.h"
 #include LANES
+#include "core/dense.h"
 #include "core/scan.h"
 
 static origin plain_origin(const float *x)
