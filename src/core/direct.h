@@ -169,50 +169,127 @@ LP_INLINE void scan_direct(scan *job, scan_state *st, const source *from, float 
     }
 }
 
-/* functions of their own: the loop over blocks has no registers for them */
-typedef void direct_function(scan *job, scan_state *st, const source *from, float *buffer, const uint32_t *allowed,
-                             size_t offset, int32_t first);
+/* Functions of their own: the loop over blocks has no registers for them. Each is written out, for scripts/amalgamate.awk finds no name
+ * that a macro makes. */
+#define DIRECT_PARAMETERS                                                                                              \
+    scan *job, scan_state *st, const source *from, float *buffer, const uint32_t *allowed, size_t offset, int32_t first
+typedef void direct_function(DIRECT_PARAMETERS);
 
-#define DIRECT(name, what, dtype, scaled)                                                                              \
-    static __attribute__((noinline)) void direct_##name(scan *job, scan_state *st, const source *from, float *buffer,  \
-                                                        const uint32_t *allowed, size_t offset, int32_t first)         \
-    {                                                                                                                  \
-        (void)allowed;                                                                                                 \
-        scan_direct(job, st, from, buffer, NULL, offset, first, what, dtype, scaled);                                  \
-    }
-#define MASKED(name, what, dtype, scaled)                                                                              \
-    static __attribute__((noinline, nonnull)) void masked_##name(scan *job, scan_state *st, const source *from,        \
-                                                                 float *buffer, const uint32_t *allowed,               \
-                                                                 size_t offset, int32_t first)                         \
-    {                                                                                                                  \
-        scan_direct(job, st, from, buffer, allowed, offset, first, what, dtype, scaled);                               \
-    }
-MASKED(f32, SUMS_ALONE, DTYPE_F32, 0)
-MASKED(f32_high, SUMS_HIGH, DTYPE_F32, 0)
-MASKED(f32_entropy, SUMS_ENTROPY, DTYPE_F32, 0)
+#define DIRECT(what, dtype, scaled)                                                                                    \
+    ((void)allowed, scan_direct(job, st, from, buffer, NULL, offset, first, what, dtype, scaled))
+#define MASKED(what, dtype, scaled) scan_direct(job, st, from, buffer, allowed, offset, first, what, dtype, scaled)
+
+static __attribute__((noinline, nonnull)) void masked_f32(DIRECT_PARAMETERS)
+{
+    MASKED(SUMS_ALONE, DTYPE_F32, 0);
+}
+
+static __attribute__((noinline, nonnull)) void masked_f32_high(DIRECT_PARAMETERS)
+{
+    MASKED(SUMS_HIGH, DTYPE_F32, 0);
+}
+
+static __attribute__((noinline, nonnull)) void masked_f32_entropy(DIRECT_PARAMETERS)
+{
+    MASKED(SUMS_ENTROPY, DTYPE_F32, 0);
+}
+
 #ifdef LP_HALVES
-DIRECT(bf16, SUMS_ALONE, DTYPE_BF16, 0)
-DIRECT(f16, SUMS_ALONE, DTYPE_F16, 0)
-DIRECT(bf16_high, SUMS_HIGH, DTYPE_BF16, 0)
-DIRECT(f16_high, SUMS_HIGH, DTYPE_F16, 0)
-DIRECT(f32_scaled, SUMS_HIGH, DTYPE_F32, 1)
-DIRECT(bf16_scaled, SUMS_HIGH, DTYPE_BF16, 1)
-DIRECT(f16_scaled, SUMS_HIGH, DTYPE_F16, 1)
-DIRECT(bf16_entropy, SUMS_ENTROPY, DTYPE_BF16, 0)
-DIRECT(f16_entropy, SUMS_ENTROPY, DTYPE_F16, 0)
-DIRECT(f32_scaled_entropy, SUMS_ENTROPY, DTYPE_F32, 1)
-DIRECT(bf16_scaled_entropy, SUMS_ENTROPY, DTYPE_BF16, 1)
-DIRECT(f16_scaled_entropy, SUMS_ENTROPY, DTYPE_F16, 1)
+static __attribute__((noinline)) void direct_bf16(DIRECT_PARAMETERS)
+{
+    DIRECT(SUMS_ALONE, DTYPE_BF16, 0);
+}
+
+static __attribute__((noinline)) void direct_f16(DIRECT_PARAMETERS)
+{
+    DIRECT(SUMS_ALONE, DTYPE_F16, 0);
+}
+
+static __attribute__((noinline)) void direct_bf16_high(DIRECT_PARAMETERS)
+{
+    DIRECT(SUMS_HIGH, DTYPE_BF16, 0);
+}
+
+static __attribute__((noinline)) void direct_f16_high(DIRECT_PARAMETERS)
+{
+    DIRECT(SUMS_HIGH, DTYPE_F16, 0);
+}
+
+static __attribute__((noinline)) void direct_f32_scaled(DIRECT_PARAMETERS)
+{
+    DIRECT(SUMS_HIGH, DTYPE_F32, 1);
+}
+
+static __attribute__((noinline)) void direct_bf16_scaled(DIRECT_PARAMETERS)
+{
+    DIRECT(SUMS_HIGH, DTYPE_BF16, 1);
+}
+
+static __attribute__((noinline)) void direct_f16_scaled(DIRECT_PARAMETERS)
+{
+    DIRECT(SUMS_HIGH, DTYPE_F16, 1);
+}
+
+static __attribute__((noinline)) void direct_bf16_entropy(DIRECT_PARAMETERS)
+{
+    DIRECT(SUMS_ENTROPY, DTYPE_BF16, 0);
+}
+
+static __attribute__((noinline)) void direct_f16_entropy(DIRECT_PARAMETERS)
+{
+    DIRECT(SUMS_ENTROPY, DTYPE_F16, 0);
+}
+
+static __attribute__((noinline)) void direct_f32_scaled_entropy(DIRECT_PARAMETERS)
+{
+    DIRECT(SUMS_ENTROPY, DTYPE_F32, 1);
+}
+
+static __attribute__((noinline)) void direct_bf16_scaled_entropy(DIRECT_PARAMETERS)
+{
+    DIRECT(SUMS_ENTROPY, DTYPE_BF16, 1);
+}
+
+static __attribute__((noinline)) void direct_f16_scaled_entropy(DIRECT_PARAMETERS)
+{
+    DIRECT(SUMS_ENTROPY, DTYPE_F16, 1);
+}
+
 /* under a mask a product with 1 is not worth functions without it */
-MASKED(f32_scaled, SUMS_HIGH, DTYPE_F32, 1)
-MASKED(bf16_scaled, SUMS_HIGH, DTYPE_BF16, 1)
-MASKED(f16_scaled, SUMS_HIGH, DTYPE_F16, 1)
-MASKED(f32_scaled_entropy, SUMS_ENTROPY, DTYPE_F32, 1)
-MASKED(bf16_scaled_entropy, SUMS_ENTROPY, DTYPE_BF16, 1)
-MASKED(f16_scaled_entropy, SUMS_ENTROPY, DTYPE_F16, 1)
+static __attribute__((noinline, nonnull)) void masked_f32_scaled(DIRECT_PARAMETERS)
+{
+    MASKED(SUMS_HIGH, DTYPE_F32, 1);
+}
+
+static __attribute__((noinline, nonnull)) void masked_bf16_scaled(DIRECT_PARAMETERS)
+{
+    MASKED(SUMS_HIGH, DTYPE_BF16, 1);
+}
+
+static __attribute__((noinline, nonnull)) void masked_f16_scaled(DIRECT_PARAMETERS)
+{
+    MASKED(SUMS_HIGH, DTYPE_F16, 1);
+}
+
+static __attribute__((noinline, nonnull)) void masked_f32_scaled_entropy(DIRECT_PARAMETERS)
+{
+    MASKED(SUMS_ENTROPY, DTYPE_F32, 1);
+}
+
+static __attribute__((noinline, nonnull)) void masked_bf16_scaled_entropy(DIRECT_PARAMETERS)
+{
+    MASKED(SUMS_ENTROPY, DTYPE_BF16, 1);
+}
+
+static __attribute__((noinline, nonnull)) void masked_f16_scaled_entropy(DIRECT_PARAMETERS)
+{
+    MASKED(SUMS_ENTROPY, DTYPE_F16, 1);
+}
+
 #endif
 #undef DIRECT
 #undef MASKED
+#undef DIRECT_PARAMETERS
 
 /* what there is for a row's whole blocks, or NULL; plain f32 has no need of it */
 static direct_function *direct_of(const source *from, int list, int entropy)
