@@ -282,6 +282,19 @@ LP_INLINE vu v_halves_count_gt(vu acc, vu a, vu b)
 {
     return _mm256_sub_epi16(acc, _mm256_cmpgt_epi16(a, b));
 }
+/* a bit for each of a set that is above the bound; or below it, its sign flipped */
+LP_INLINE uint32_t v_halves_mask(const uint16_t *set, vu bound, int below)
+{
+    vu passed[2];
+    LP_UNROLL for (int i = 0; i < 2; i++)
+    {
+        const vu a = v_halves_load(set + i * 16);
+        passed[i] =
+            below ? _mm256_cmpgt_epi16(bound, v_halves_xor(a, v_halves_set1(0x8000))) : _mm256_cmpgt_epi16(a, bound);
+    }
+    const vu bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(passed[0], passed[1]), _MM_SHUFFLE(3, 1, 2, 0));
+    return (uint32_t)_mm256_movemask_epi8(bytes);
+}
 LP_INLINE vu v_halves_count_add(vu acc, vu halves)
 {
     return _mm256_add_epi32(acc, _mm256_madd_epi16(halves, _mm256_set1_epi16(1)));

@@ -360,6 +360,13 @@ LP_INLINE vu v_halves_count_gt(vu acc, vu a, vu b)
 {
     return _mm512_mask_add_epi16(acc, _mm512_cmpgt_epi16_mask(a, b), acc, _mm512_set1_epi16(1));
 }
+/* a bit for each of a set that is above the bound; or below it, its sign flipped */
+LP_INLINE uint32_t v_halves_mask(const uint16_t *set, vu bound, int below)
+{
+    const vu a = v_halves_load(set);
+    return below ? _mm512_cmpgt_epi16_mask(bound, v_halves_xor(a, v_halves_set1(0x8000)))
+                 : _mm512_cmpgt_epi16_mask(a, bound);
+}
 LP_INLINE vu v_halves_count_add(vu acc, vu halves)
 {
     return _mm512_add_epi32(acc, _mm512_madd_epi16(halves, _mm512_set1_epi16(1)));

@@ -24,18 +24,11 @@ LP_INLINE int direct_fast(const unsigned char *x, reading r, raw_sum *raw, group
 }
 
 /* How many of a block under a mask of one word a set are above the level, or not below it. */
-LP_INLINE uint64_t allowed_count(const unsigned char *x, reading r, const uint32_t *allowed, float level, int not_below)
+LP_INLINE uint64_t allowed_count(const float *x, const uint32_t *allowed, float level, int not_below)
 {
-    const vf l = v_set1(level);
     uint64_t count = 0;
     for (size_t i = 0; i < LP_BLOCK_SIZE / LP_LANES; i++) {
-        uint32_t set = 0;
-        LP_UNROLL for (size_t c = 0; c < LP_LANES; c += LP_WIDTH)
-        {
-            const vf a = load_logits(x, i * LP_LANES + c, r);
-            set |= (not_below ? v_mask_ge(a, l) : v_mask_gt(a, l)) << c;
-        }
-        count += (uint64_t)__builtin_popcount(set & allowed[i]);
+        count += (uint64_t)__builtin_popcount(set_mask(x + i * LP_LANES, level, !not_below) & allowed[i]);
     }
     return count;
 }
@@ -72,25 +65,33 @@ static __attribute__((noinline)) void direct_list(scan_state *st, const source *
     candidates_refresh(&st->top);
 }
 
-#ifdef LP_HALVES
 /* of a token that too many lanes reach: by the elements as they lie, not scaled */
-static __attribute__((noinline)) void direct_rank_raw(scan *job, scan_state *st, const source *block)
+static __attribute__((noinline)) void direct_rank_raw(scan *job, scan_state *st, const source *block,
+                                                      const uint32_t *allowed)
 {
+    raw_level raw = {job->token_logit, job->token_logit};
+#ifdef LP_HALVES
     if (!st->raw_known) {
-        const raw_level same = {job->token_logit, job->token_logit};
-        st->raw = block->scale == 1 ? same : raw_level_of(job->token_logit, block->scale, block->dtype);
+        st->raw = block->scale == 1 ? raw : raw_level_of(job->token_logit, block->scale, block->dtype);
         st->raw_known = 1;
     }
+    raw = st->raw;
     if (block->dtype != DTYPE_F32) {
-        half_rank(&st->counted, job, (const uint16_t *)(const void *)block->data, block->dtype, st->raw.above,
-                  st->raw.not_below);
+        half_rank(&st->counted, job, (const uint16_t *)(const void *)block->data, block->dtype, raw.above,
+                  raw.not_below, allowed);
+        return;
+    }
+#endif
+    const float *x = (const float *)(const void *)block->data;
+    if (allowed != NULL) {
+        job->above += job->rank & SCAN_ABOVE ? allowed_count(x, allowed, raw.above, 0) : 0;
+        job->not_below += job->rank & SCAN_NOT_BELOW ? allowed_count(x, allowed, raw.not_below, 1) : 0;
         return;
     }
     block_groups g;
-    block_cut(&g, (const float *)(const void *)block->data, LP_BLOCK_SIZE);
-    rank_count(&st->counted, job, &g, NULL, st->raw.above, st->raw.not_below);
+    block_cut(&g, x, LP_BLOCK_SIZE);
+    rank_count(&st->counted, job, &g, NULL, raw.above, raw.not_below);
 }
-#endif
 
 /* the largest of a block whose sums are known */
 LP_INLINE float direct_max(const source *block, float *buffer, int dtype, int masked)
@@ -109,17 +110,9 @@ LP_INLINE void direct_rank(scan *job, scan_state *st, const source *block, readi
                            const float *maxima)
 {
     const elements e = {NULL, block->data, r};
-    if (rank_of_few(job, st, &e, LP_GROUPS, maxima, allowed)) {
-        return;
+    if (!rank_of_few(job, st, &e, LP_GROUPS, maxima, allowed)) {
+        direct_rank_raw(job, st, block, allowed);
     }
-    if (allowed != NULL) {
-        job->above += job->rank & SCAN_ABOVE ? allowed_count(block->data, r, allowed, job->token_logit, 0) : 0;
-        job->not_below += job->rank & SCAN_NOT_BELOW ? allowed_count(block->data, r, allowed, job->token_logit, 1) : 0;
-        return;
-    }
-#ifdef LP_HALVES
-    direct_rank_raw(job, st, block);
-#endif
 }
 
 /* Whether the look at a block's first elements rules the fast path out; what a mask does not allow counts there, too. */

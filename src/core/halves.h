@@ -7,6 +7,12 @@
 #include "core/count.h"
 #include "kernels.h"
 
+/* The levels of logits before they are scaled, for which as many are above, and not below, as for the scaled level afterwards. Products
+ * are in the order of their factors, and several may be the same. */
+typedef struct raw_level {
+    float above, not_below;
+} raw_level;
+
 #ifdef LP_HALVES
 LP_INLINE float half_float(uint16_t bits, int dtype)
 {
@@ -56,10 +62,36 @@ LP_INLINE float half_max(const uint16_t *x, int dtype)
     return half_float((uint16_t)most, dtype) + 0.0F;
 }
 
-/* counts a block's bits that are above the bound as signed integers, or, some of them flipped, below it */
-LP_INLINE void half_compare(counters *k, const uint16_t *x, int32_t bound, int below)
+/* What the bits of a float have to be above as signed integers; or below, some of theirs flipped. */
+typedef struct half_bound {
+    int32_t bound;
+    int below;
+} half_bound;
+
+/* for what is above the level, or not below it. Bits of floats that are not negative are in their order as signed integers, and above
+ * those of negative ones. These are in the opposite order, as unsigned integers above all others. */
+LP_INLINE half_bound half_bound_of(uint16_t level, int not_below)
 {
-    const vu b = v_halves_set1((uint16_t)bound), sign = v_halves_set1(0x8000);
+    const half_bound negative = {(level & 0x7FFF) + not_below, 1}, other = {level - not_below, 0};
+    return level >> 15 ? negative : other;
+}
+
+LP_INLINE half_bound half_above(float level, int dtype)
+{
+    return half_bound_of(half_bits(level + 0.0F, dtype), 0); /* +0 for -0 */
+}
+
+LP_INLINE half_bound half_not_below(float level, int dtype)
+{
+    const uint16_t bits = half_bits(level + 0.0F, dtype);
+    /* not below either zero: above the negative float that is next to them */
+    return bits == 0 ? half_bound_of(0x8001, 0) : half_bound_of(bits, 1);
+}
+
+/* counts what passes in a block */
+LP_INLINE void half_compare(counters *k, const uint16_t *x, half_bound than)
+{
+    const vu b = v_halves_set1((uint16_t)than.bound), sign = v_halves_set1(0x8000);
     vu count[4];
     LP_UNROLL for (int c = 0; c < 4; c++)
     {
@@ -70,7 +102,7 @@ LP_INLINE void half_compare(counters *k, const uint16_t *x, int32_t bound, int b
         {
             const vu a = v_halves_load(x + i + c * LP_HALVES);
             count[c] =
-                below ? v_halves_count_gt(count[c], b, v_halves_xor(a, sign)) : v_halves_count_gt(count[c], a, b);
+                than.below ? v_halves_count_gt(count[c], b, v_halves_xor(a, sign)) : v_halves_count_gt(count[c], a, b);
         }
     }
     LP_UNROLL for (int c = 0; c < 4; c++)
@@ -79,26 +111,35 @@ LP_INLINE void half_compare(counters *k, const uint16_t *x, int32_t bound, int b
     }
 }
 
-/* Counts what is above the level in a block, or not below it. Bits of floats that are not negative are in their order as signed
- * integers, and above those of negative ones. These are in the opposite order, as unsigned integers above all others. */
-LP_INLINE void half_count(counters *k, const uint16_t *x, uint16_t level, int not_below)
+/* how many pass of what a mask of one word a set allows */
+LP_INLINE uint64_t half_allowed(const uint16_t *x, const uint32_t *allowed, half_bound than)
 {
-    if (level >> 15) {
-        half_compare(k, x, (level & 0x7FFF) + not_below, 1);
-    } else {
-        half_compare(k, x, level - not_below, 0);
+    const vu b = v_halves_set1((uint16_t)than.bound);
+    uint64_t count = 0;
+    for (size_t i = 0; i < LP_BLOCK_SIZE / LP_LANES; i++) {
+        count += (uint64_t)__builtin_popcount(v_halves_mask(x + i * LP_LANES, b, than.below) & allowed[i]);
     }
+    return count;
 }
 
-LP_INLINE void half_rank(rank_counters *k, const scan *job, const uint16_t *x, int dtype, float above, float not_below)
+LP_INLINE void half_rank(rank_counters *k, scan *job, const uint16_t *x, int dtype, float above, float not_below,
+                         const uint32_t *allowed)
 {
     if (job->rank & SCAN_ABOVE) {
-        half_count(&k->above, x, half_bits(above + 0.0F, dtype), 0); /* +0 for -0 */
+        const half_bound than = half_above(above, dtype);
+        if (allowed != NULL) {
+            job->above += half_allowed(x, allowed, than);
+        } else {
+            half_compare(&k->above, x, than);
+        }
     }
     if (job->rank & SCAN_NOT_BELOW) {
-        const uint16_t level = half_bits(not_below + 0.0F, dtype);
-        /* not below either zero: above the negative float that is next to them */
-        half_count(&k->not_below, x, level == 0 ? 0x8001 : level, level != 0);
+        const half_bound than = half_not_below(not_below, dtype);
+        if (allowed != NULL) {
+            job->not_below += half_allowed(x, allowed, than);
+        } else {
+            half_compare(&k->not_below, x, than);
+        }
     }
 }
 
@@ -119,12 +160,6 @@ LP_INLINE float key_float(int32_t key, int dtype)
     const uint32_t bits = (uint32_t)(key ^ ((key >> 31) & (dtype == DTYPE_F32 ? 0x7FFFFFFF : 0x7FFF)));
     return dtype == DTYPE_F32 ? bits_float(bits) : half_float((uint16_t)bits, dtype);
 }
-
-/* The levels of logits before they are scaled, for which as many are above, and not below, as for the scaled level afterwards. Products
- * are in the order of their factors, and several may be the same. */
-typedef struct raw_level {
-    float above, not_below;
-} raw_level;
 
 LP_INLINE int level_passed(float x, float scale, float level, int above)
 {

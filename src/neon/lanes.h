@@ -277,6 +277,24 @@ LP_INLINE vu v_halves_count_gt(vu acc, vu a, vu b)
     const uint16x8_t above = vcgtq_s16(vreinterpretq_s16_u32(a), vreinterpretq_s16_u32(b));
     return vreinterpretq_u32_u16(vsubq_u16(vreinterpretq_u16_u32(acc), above));
 }
+/* a bit for each of a set that is above the bound; or below it, its sign flipped */
+LP_INLINE uint32_t v_halves_mask(const uint16_t *set, vu bound, int below)
+{
+    const uint8x16_t place = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const int16x8_t than = vreinterpretq_s16_u32(bound);
+    uint8x8_t passed[4];
+    LP_UNROLL for (int i = 0; i < 4; i++)
+    {
+        const vu a = v_halves_load(set + i * 8);
+        const int16x8_t flipped = vreinterpretq_s16_u32(v_halves_xor(a, v_halves_set1(0x8000)));
+        passed[i] = vmovn_u16(below ? vcgtq_s16(than, flipped) : vcgtq_s16(vreinterpretq_s16_u32(a), than));
+    }
+    uint8x16_t bytes = vpaddq_u8(vandq_u8(vcombine_u8(passed[0], passed[1]), place),
+                                 vandq_u8(vcombine_u8(passed[2], passed[3]), place));
+    bytes = vpaddq_u8(bytes, bytes);
+    bytes = vpaddq_u8(bytes, bytes);
+    return vgetq_lane_u32(vreinterpretq_u32_u8(bytes), 0);
+}
 LP_INLINE vu v_halves_count_add(vu acc, vu halves)
 {
     return vpadalq_u16(acc, vreinterpretq_u16_u32(halves));
