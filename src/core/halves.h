@@ -122,24 +122,24 @@ LP_INLINE uint64_t half_allowed(const uint16_t *x, const uint32_t *allowed, half
     return count;
 }
 
+/* counts what passes in a block, or, under a mask, returns how many do */
+LP_INLINE uint64_t half_count(counters *k, const uint16_t *x, const uint32_t *allowed, half_bound than)
+{
+    if (allowed != NULL) {
+        return half_allowed(x, allowed, than);
+    }
+    half_compare(k, x, than);
+    return 0;
+}
+
 LP_INLINE void half_rank(rank_counters *k, scan *job, const uint16_t *x, int dtype, float above, float not_below,
                          const uint32_t *allowed)
 {
     if (job->rank & SCAN_ABOVE) {
-        const half_bound than = half_above(above, dtype);
-        if (allowed != NULL) {
-            job->above += half_allowed(x, allowed, than);
-        } else {
-            half_compare(&k->above, x, than);
-        }
+        job->above += half_count(&k->above, x, allowed, half_above(above, dtype));
     }
     if (job->rank & SCAN_NOT_BELOW) {
-        const half_bound than = half_not_below(not_below, dtype);
-        if (allowed != NULL) {
-            job->not_below += half_allowed(x, allowed, than);
-        } else {
-            half_compare(&k->not_below, x, than);
-        }
+        job->not_below += half_count(&k->not_below, x, allowed, half_not_below(not_below, dtype));
     }
 }
 

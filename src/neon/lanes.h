@@ -141,12 +141,12 @@ LP_INLINE vf v_keep_bits(vf x, uint32_t bits, vf other)
     const uint32x4_t lane_bit = {1, 2, 4, 8};
     return vbslq_f32(vtstq_u32(vdupq_n_u32(bits), lane_bit), x, other);
 }
-/* column c of a set: where the set's word of a mask has a bit the larger of both, else the first; x, else 0 */
 LP_INLINE uint32x4_t lanes_allowed(const uint32_t *set, int c)
 {
     const uint32x4_t lane_bit = {1, 2, 4, 8};
     return vtstq_u32(vdupq_n_u32(*set >> c * LP_WIDTH), lane_bit);
 }
+/* column c of a set: where the set's word of a mask has a bit the larger of both, else the first; x, else 0 */
 LP_INLINE vf v_max_allowed(vf max, vf x, const uint32_t *set, int c)
 {
     return v_max(max, vbslq_f32(lanes_allowed(set, c), x, max));
