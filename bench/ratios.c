@@ -116,21 +116,6 @@ static lp_logits input(const job *j, int other)
     return in;
 }
 
-static void draw_tokens(int32_t *token, size_t step, const float *x, size_t vocab, uint64_t *state)
-{
-    double *upto = bench_alloc(vocab * sizeof *upto), sum = 0;
-    for (size_t i = 0; i < vocab; i++)
-        upto[i] = sum += exp((double)x[i]);
-    for (size_t d = 0; d < DRAWS; d++) {
-        const double u = (double)(random_bits(state) >> 11) * 0x1p-53 * sum;
-        size_t i = 0;
-        while (i + 1 < vocab && upto[i] <= u)
-            i++;
-        token[d * step] = (int32_t)i;
-    }
-    free(upto);
-}
-
 /* a token for each row that the next input has */
 static const int32_t *tokens(const job *j)
 {
@@ -143,7 +128,7 @@ static const int32_t *tokens(const job *j)
         uint64_t state = 5;
         m->drawn = bench_alloc(DRAWS * rows * sizeof *m->drawn);
         for (size_t r = 0; r < rows; r++)
-            draw_tokens(m->drawn + r, rows, (const float *)m->data + r * j->vocab, j->vocab, &state);
+            row_draw(m->drawn + r, rows, DRAWS, (const float *)m->data + r * j->vocab, j->vocab, &state);
     }
     return m->drawn + turn++ % DRAWS * rows + at * j->rows;
 }

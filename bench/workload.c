@@ -172,6 +172,21 @@ static uint16_t to_f16(float x)
     return (uint16_t)(sign | (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13);
 }
 
+void row_draw(int32_t *token, size_t step, size_t n, const float *row, size_t vocab, uint64_t *state)
+{
+    double *upto = bench_alloc(vocab * sizeof *upto), sum = 0;
+    for (size_t i = 0; i < vocab; i++)
+        upto[i] = sum += exp((double)row[i]);
+    for (size_t d = 0; d < n; d++) {
+        const double u = (double)(random_bits(state) >> 11) * 0x1p-53 * sum;
+        size_t i = 0;
+        while (i + 1 < vocab && upto[i] <= u)
+            i++;
+        token[d * step] = (int32_t)i;
+    }
+    free(upto);
+}
+
 void row_narrow(uint16_t *out, const float *row, size_t n, lp_dtype dtype)
 {
     for (size_t i = 0; i < n; i++)

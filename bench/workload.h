@@ -31,6 +31,9 @@ void row_fill(float *row, size_t n, row_kind kind, uint64_t seed);
 /* What a second model gives where the first one gives `row`: normal differences of that deviation, at another level. */
 void row_second(float *out, const float *row, size_t n, float deviation, float level, uint64_t seed);
 
+/* n tokens, `step` apart, drawn by the row's own probabilities. */
+void row_draw(int32_t *token, size_t step, size_t n, const float *row, size_t vocab, uint64_t *state);
+
 /* The same values as 16-bit floats, rounded to nearest even. */
 void row_narrow(uint16_t *out, const float *row, size_t n, lp_dtype dtype);
 size_t dtype_size(lp_dtype dtype);
