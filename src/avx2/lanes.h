@@ -274,23 +274,29 @@ LP_INLINE vu v_halves_min(vu a, vu b)
 {
     return _mm256_min_epi16(a, b);
 }
-LP_INLINE vu v_halves_xor(vu a, vu b)
+/* Unsigned integers as signed ones in their order. clang, if it knew, would take the larger of two and compare that. */
+LP_INLINE vu halves_flip(vu a)
 {
-    return _mm256_xor_si256(a, b);
+    vu sign = v_halves_set1(0x8000);
+    __asm__("" : "+x"(sign));
+    return _mm256_xor_si256(a, sign);
 }
 LP_INLINE vu v_halves_count_gt(vu acc, vu a, vu b)
 {
     return _mm256_sub_epi16(acc, _mm256_cmpgt_epi16(a, b));
 }
-/* a bit for each of a set that is above the bound; or below it, its sign flipped */
+LP_INLINE vu v_halves_count_below(vu acc, vu a, vu b)
+{
+    return v_halves_count_gt(acc, halves_flip(b), halves_flip(a));
+}
+/* a bit for each of a set that is above the bound; or below it, as unsigned integers */
 LP_INLINE uint32_t v_halves_mask(const uint16_t *set, vu bound, int below)
 {
     vu passed[2];
     LP_UNROLL for (int i = 0; i < 2; i++)
     {
         const vu a = v_halves_load(set + i * 16);
-        passed[i] =
-            below ? _mm256_cmpgt_epi16(bound, v_halves_xor(a, v_halves_set1(0x8000))) : _mm256_cmpgt_epi16(a, bound);
+        passed[i] = below ? _mm256_cmpgt_epi16(halves_flip(bound), halves_flip(a)) : _mm256_cmpgt_epi16(a, bound);
     }
     const vu bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(passed[0], passed[1]), _MM_SHUFFLE(3, 1, 2, 0));
     return (uint32_t)_mm256_movemask_epi8(bytes);

@@ -120,6 +120,8 @@ LP_INLINE vf exp_narrow(vf x, vf *t)
     return _mm512_scalef_ps(v_fma(v_mul(power, r), q, power), n);
 }
 
+#define LP_WIDENED(v) __asm__ volatile("" : "+v"(v))
+
 /* Two at once, a step of each in turn, in this order whatever the compiler thinks: a Zen 4 core, whose registers of 512 bits take each
  * pipe twice, is slower when one follows the other (docs/performance.md). */
 #define LP_OWN_EXP_NARROW_TWO
@@ -322,15 +324,6 @@ LP_INLINE vf v_load_woven(const uint16_t *set, int second)
     const vu two = _mm512_loadu_si512(set);
     return _mm512_castsi512_ps(second ? _mm512_and_epi32(two, _mm512_set1_epi32(-65536)) : _mm512_slli_epi32(two, 16));
 }
-/* puts what was made of them so, first halves before second ones, in order */
-LP_INLINE void v_weave(float *lanes)
-{
-    const vu low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const vu high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-    const vf first = v_load(lanes), second = v_load(lanes + LP_WIDTH);
-    v_store(lanes, _mm512_permutex2var_ps(first, low, second));
-    v_store(lanes + LP_WIDTH, _mm512_permutex2var_ps(first, high, second));
-}
 #define LP_HALVES 32 /* core/halves.h */
 LP_INLINE vf v_load_lane_halves(const uint16_t *p, int bf16)
 {
@@ -352,20 +345,25 @@ LP_INLINE vu v_halves_min(vu a, vu b)
 {
     return _mm512_min_epi16(a, b);
 }
-LP_INLINE vu v_halves_xor(vu a, vu b)
+/* clang makes a register of the mask, and subtracts that */
+LP_INLINE vu halves_count(vu acc, __mmask32 k)
 {
-    return _mm512_xor_si512(a, b);
+    __asm__("vpaddw %2, %0, %0 %{%1%}" : "+v"(acc) : "Yk"(k), "v"(_mm512_set1_epi16(1)));
+    return acc;
 }
 LP_INLINE vu v_halves_count_gt(vu acc, vu a, vu b)
 {
-    return _mm512_mask_add_epi16(acc, _mm512_cmpgt_epi16_mask(a, b), acc, _mm512_set1_epi16(1));
+    return halves_count(acc, _mm512_cmpgt_epi16_mask(a, b));
 }
-/* a bit for each of a set that is above the bound; or below it, its sign flipped */
+LP_INLINE vu v_halves_count_below(vu acc, vu a, vu b)
+{
+    return halves_count(acc, _mm512_cmplt_epu16_mask(a, b));
+}
+/* a bit for each of a set that is above the bound; or below it, as unsigned integers */
 LP_INLINE uint32_t v_halves_mask(const uint16_t *set, vu bound, int below)
 {
     const vu a = v_halves_load(set);
-    return below ? _mm512_cmpgt_epi16_mask(bound, v_halves_xor(a, v_halves_set1(0x8000)))
-                 : _mm512_cmpgt_epi16_mask(a, bound);
+    return below ? _mm512_cmplt_epu16_mask(a, bound) : _mm512_cmpgt_epi16_mask(a, bound);
 }
 LP_INLINE vu v_halves_count_add(vu acc, vu halves)
 {
@@ -444,30 +442,39 @@ LP_INLINE void sum_halves(const float *groups, const float *s, const float *high
     }
     sum[0] = groups_sum(g[0], 8);
     sum[1] = groups_sum(g[1], 8);
+    __asm__ volatile("" ::: "memory"); /* or gcc keeps what was loaded here, on the stack, for who loads it again */
 }
 
-LP_INLINE double fold_halves(const __m512d low[2], const __m512d high[2])
+/* two each of a and of b */
+LP_INLINE __m128d fold_two(__m512d a, __m512d b)
 {
-    const __m128d even = lanes_fold(_mm512_add_pd(low[0], high[0]));
-    const __m128d odd = lanes_fold(_mm512_add_pd(low[1], high[1]));
+    const __m128d c = lanes_fold(a), d = lanes_fold(b);
+    return _mm_add_pd(_mm_unpacklo_pd(c, d), _mm_unpackhi_pd(c, d));
+}
+
+/* Of woven lanes these are 0, 4, 8 ..., 2, 6 ...; 1, 5 ..., 3, 7 ...: what is added first is in one register, not in two. */
+LP_INLINE double fold_halves(const __m512d first[2], const __m512d second[2], int woven)
+{
+    const __m128d even = woven ? fold_two(first[0], first[1]) : lanes_fold(_mm512_add_pd(first[0], second[0]));
+    const __m128d odd = woven ? fold_two(second[0], second[1]) : lanes_fold(_mm512_add_pd(first[1], second[1]));
     const __m128d c = _mm_add_pd(_mm_unpacklo_pd(even, odd), _mm_unpackhi_pd(even, odd));
     return 0x1p896 * _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
 }
 
-LP_INLINE double v_sum_block(const float *groups)
+LP_INLINE double v_sum_block(const float *groups, int woven)
 {
-    __m512d low[2], high[2];
-    sum_halves(groups, NULL, NULL, 0, low);
-    sum_halves(groups + 16, NULL, NULL, 0, high);
-    return fold_halves(low, high);
+    __m512d first[2], second[2];
+    sum_halves(groups, NULL, NULL, 0, first);
+    sum_halves(groups + 16, NULL, NULL, 0, second);
+    return fold_halves(first, second, woven);
 }
 
-LP_INLINE double v_sum_settled(const float *q, const float *s, const float *tops, float top)
+LP_INLINE double v_sum_settled(const float *q, const float *s, const float *tops, float top, int woven)
 {
-    __m512d low[2], high[2];
-    sum_halves(q, s, tops, top, low);
-    sum_halves(q + 16, s + 16, tops + 16, top, high);
-    return fold_halves(low, high);
+    __m512d first[2], second[2];
+    sum_halves(q, s, tops, top, first);
+    sum_halves(q + 16, s + 16, tops + 16, top, second);
+    return fold_halves(first, second, woven);
 }
 
 SLEEF_VECTOR __m512d Sleef_cinz_expd8_u10avx512fnofma(__m512d x);

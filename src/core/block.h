@@ -170,6 +170,15 @@ LP_INLINE void lanes_settle(float *q, const float *s, const float *high, int gro
 #define LP_LOADED(v)
 #endif
 
+/* An ISA with registers to spare widens logits of 16 bits a pair or more before they are at work, and LP_WIDENED asks for them then: a
+ * CPU's scheduler is full of what waits for them otherwise. */
+#ifndef LP_WIDENED
+#define LP_WIDENS_AHEAD 0
+#define LP_WIDENED(v)
+#else
+#define LP_WIDENS_AHEAD 1
+#endif
+
 /* The sum of four pairs, two of which are added when they are there, so that one register holds them; an ISA with many has no
  * need of it, and copies more. */
 LP_INLINE void pairs_join(vf pair[4], int p)
@@ -220,6 +229,16 @@ LP_INLINE void lane_elements(vf x[LP_SETS], const void *group, size_t at, int c,
     }
 }
 
+/* pair p of column c of a group, before it is at work */
+LP_INLINE void pair_ahead(vf to[2], const void *group, int c, int p, reading r)
+{
+    const size_t at = (size_t)(2 * p * LP_LANES + c * LP_WIDTH);
+    to[0] = column_logits(group, at, c, r);
+    to[1] = column_logits(group, at + LP_LANES, c, r);
+    LP_WIDENED(to[0]);
+    LP_WIDENED(to[1]);
+}
+
 /* the largest of each lane's eight */
 LP_INLINE vf lane_max(const float *group, size_t at)
 {
@@ -264,14 +283,22 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
                           int absent, const uint32_t *allowed)
 {
     const int entropy = what == SUMS_ENTROPY;
+    const int ahead = LP_WIDENS_AHEAD && r.dtype != DTYPE_F32;
     const vf none = v_set1(-__builtin_inff());
     const origin near = origin_ahead(from, LP_PREFETCH);
     const far_ahead far = far_of(from);
+    vf eight[LP_SETS]; /* of this column, and, where they are done with, of the next one */
+    vf next[2];
+    if (ahead && !entropy) {
+        pair_ahead(next, x, 0, 0, r);
+    }
     LP_UNROLL_COLUMNS for (int c = 0; c < LP_COLUMNS; c++)
     {
-        vf pair[4], pair_q[4], high = none, eight[LP_SETS];
+        vf pair[4], pair_q[4], high = none;
         if (entropy) {
-            lane_elements(eight, x, (size_t)(c * LP_WIDTH), c, r);
+            if (!ahead || c == 0) {
+                lane_elements(eight, x, (size_t)(c * LP_WIDTH), c, r);
+            }
             high = allowed != NULL ? largest_allowed(eight, allowed, c) : largest_of_eight(eight);
             if (absent || allowed != NULL) { /* of a lane that is empty, some number: times 0 */
                 high = v_max(high, v_set1(EXP_LOWEST));
@@ -283,8 +310,15 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
             const size_t at = (size_t)(2 * p * LP_LANES + c * LP_WIDTH);
             /* again, where that is a load and no more and registers are few: an ISA of many columns has many */
             const int kept = entropy && (LP_LOOP_COLUMNS || r.dtype != DTYPE_F32 || r.scaled);
-            vf x1[2] = {kept ? eight[2 * p] : column_logits(x, at, c, r),
-                        kept ? eight[2 * p + 1] : column_logits(x, at + LP_LANES, c, r)};
+            vf x1[2] = {kept    ? eight[2 * p]
+                        : ahead ? next[0]
+                                : column_logits(x, at, c, r),
+                        kept    ? eight[2 * p + 1]
+                        : ahead ? next[1]
+                                : column_logits(x, at + LP_LANES, c, r)};
+            if (ahead && !entropy && c + p / 3 < LP_COLUMNS) {
+                pair_ahead(next, x, c + p / 3, (p + 1) % 4, r);
+            }
             if (!entropy) {
                 LP_LOADED(x1[0]);
                 LP_LOADED(x1[1]);
@@ -341,6 +375,9 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
             pairs_join(pair, p);
             if (entropy) {
                 pairs_join(pair_q, p);
+                if (ahead && c + 1 < LP_COLUMNS) {
+                    pair_ahead(eight + 2 * p, x, c + 1, p, r);
+                }
             }
             /* last: between the loads and the exponentials, gcc spills more with few registers */
             group_fetch(from, near, &far, c, p);
@@ -354,15 +391,6 @@ LP_INLINE void group_fast(const void *x, reading r, origin from, lane_sums to, v
             v_store(to.q + c * LP_WIDTH, pairs_sum(pair_q));
         }
         *peak = v_max(*peak, what == SUMS_ALONE ? sum : high);
-    }
-    if (is_woven(r)) {
-        v_weave(to.s);
-        if (what != SUMS_ALONE) {
-            v_weave(to.high);
-        }
-        if (entropy) {
-            v_weave(to.q);
-        }
     }
 }
 
@@ -701,23 +729,26 @@ LP_INLINE float block_max(const block_groups *g)
 
 #ifndef LP_OWN_SUM_BLOCK
 /* v_sum_groups of a whole block, of floats without a sign; of others the result is no sum, and at least NARROW_MOST where one is
- * infinite or NaN */
-LP_INLINE double v_sum_block(const float *groups)
+ * infinite or NaN. Of woven lanes the even ones come first. */
+LP_INLINE double v_sum_block(const float *groups, int woven)
 {
+    (void)woven;
     return v_sum_groups(groups, LP_GROUPS);
 }
 
 /* the same of q, which is settled before */
-LP_INLINE double v_sum_settled(float *q, const float *s, const float *high, float top)
+LP_INLINE double v_sum_settled(float *q, const float *s, const float *high, float top, int woven)
 {
+    (void)woven;
     lanes_settle(q, s, high, LP_GROUPS, top);
     return v_sum_groups(q, LP_GROUPS);
 }
 #endif
 
 /* A block's sums from those of its groups; 0 where the bits or the sum show that the fast path did not hold. `m` is the block's
- * maximum, or NaN where that is left open, which is not so beside the entropy. */
-LP_INLINE int groups_add_up(group_sums *sums, int groups, vu bits, float m, raw_sum *raw, int full, int entropy)
+ * maximum, or NaN where that is left open, which is not so beside the entropy. Only a full one may be woven. */
+LP_INLINE int groups_add_up(group_sums *sums, int groups, vu bits, float m, raw_sum *raw, int full, int entropy,
+                            int woven)
 {
     if (v_bits_test(bits, NARROW_OUTSIDE)) {
         return 0;
@@ -725,8 +756,8 @@ LP_INLINE int groups_add_up(group_sums *sums, int groups, vu bits, float m, raw_
     raw->m = m;
     raw->ref = narrow_reference;
     if (full) {
-        raw->s = v_sum_block(sums->s);
-        raw->q = entropy ? 0 - v_sum_settled(sums->q, sums->s, sums->high, m) : 0;
+        raw->s = v_sum_block(sums->s, woven);
+        raw->q = entropy ? 0 - v_sum_settled(sums->q, sums->s, sums->high, m, woven) : 0;
     } else {
         if (entropy) {
             lanes_settle(sums->q, sums->s, sums->high, groups, m);
@@ -803,7 +834,7 @@ LP_INLINE int block_fast(const block_groups *g, origin start, raw_sum *raw, grou
         group_fast_last(g->padded, g->rest, sums_of_group(sums, groups), peak, &bits, what == SUMS_ENTROPY);
         groups++;
     }
-    return groups_add_up(sums, groups, bits, peak_max(*peak, what), raw, full, what == SUMS_ENTROPY);
+    return groups_add_up(sums, groups, bits, peak_max(*peak, what), raw, full, what == SUMS_ENTROPY, 0);
 }
 
 #ifndef LP_OWN_SET_MASK

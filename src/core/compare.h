@@ -581,8 +581,8 @@ LP_INLINE int ordinary_block(pair_state *st, double *w, double *v, int want)
         fits = pair_absent(st);
     }
     if (fits) {
-        *w = v_sum_block(st->f.w.s);
-        *v = v_sum_block(st->f.v.s);
+        *w = v_sum_block(st->f.w.s, 0);
+        *v = v_sum_block(st->f.v.s, 0);
         fits = (narrow_holds(*w) || *w == 0) && (narrow_holds(*v) || *v == 0);
     }
     return fits;

@@ -6,6 +6,12 @@
 #define LP_CORE_DIRECT_H
 #include "core/scan_block.h"
 
+/* whether lanes may be woven: a mask's bits are in order */
+LP_INLINE int direct_weaves(int dtype, const uint32_t *allowed)
+{
+    return dtype == DTYPE_BF16 && allowed == NULL;
+}
+
 /* block_fast of a whole block, or of what a mask of one word a set allows of it */
 LP_INLINE int direct_fast(const unsigned char *x, reading r, raw_sum *raw, group_sums *sums, vf *peak, int what,
                           const uint32_t *allowed)
@@ -20,7 +26,7 @@ LP_INLINE int direct_fast(const unsigned char *x, reading r, raw_sum *raw, group
         group_fast(from.at, r, from, sums_of_group(sums, i), magic, peak, &bits, what, 0,
                    allowed != NULL ? allowed + i * LP_SETS : NULL);
     }
-    return groups_add_up(sums, LP_GROUPS, bits, peak_max(*peak, what), raw, 1, what == SUMS_ENTROPY);
+    return groups_add_up(sums, LP_GROUPS, bits, peak_max(*peak, what), raw, 1, what == SUMS_ENTROPY, is_woven(r));
 }
 
 /* How many of a block under a mask of one word a set are above the level, or not below it. */
@@ -53,7 +59,8 @@ static void candidates_allowed(candidates *c, const uint32_t *allowed, int32_t f
 static __attribute__((noinline)) void direct_list(scan_state *st, const source *block, const uint32_t *allowed,
                                                   float *buffer, const float *maxima, int32_t first)
 {
-    const elements e = {NULL, block->data, {block->dtype, 1, 0, v_set1(block->scale)}};
+    const elements e = {
+        NULL, block->data, {block->dtype, 1, direct_weaves(block->dtype, allowed), v_set1(block->scale)}};
     if (!top_of_direct(&st->top, &e, maxima, first)) {
         block_groups g;
         prepare(buffer, block, LP_BLOCK_SIZE);
@@ -128,7 +135,7 @@ LP_INLINE void scan_direct(scan *job, scan_state *st, const source *from, float 
 {
     const source block = source_at(from, offset);
     const int masked = allowed != NULL;
-    const reading r = {dtype, scaled, dtype == DTYPE_BF16 && !masked, v_set1(from->scale)};
+    const reading r = {dtype, scaled, direct_weaves(dtype, allowed), v_set1(from->scale)};
     const int known = what != SUMS_ALONE;
     group_sums sums;
     raw_sum raw;

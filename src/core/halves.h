@@ -62,7 +62,7 @@ LP_INLINE float half_max(const uint16_t *x, int dtype)
     return half_float((uint16_t)most, dtype) + 0.0F;
 }
 
-/* What the bits of a float have to be above as signed integers; or below, some of theirs flipped. */
+/* What the bits of a float have to be above as signed integers; or below as unsigned ones. */
 typedef struct half_bound {
     int32_t bound;
     int below;
@@ -72,7 +72,7 @@ typedef struct half_bound {
  * those of negative ones. These are in the opposite order, as unsigned integers above all others. */
 LP_INLINE half_bound half_bound_of(uint16_t level, int not_below)
 {
-    const half_bound negative = {(level & 0x7FFF) + not_below, 1}, other = {level - not_below, 0};
+    const half_bound negative = {level + not_below, 1}, other = {level - not_below, 0};
     return level >> 15 ? negative : other;
 }
 
@@ -91,7 +91,7 @@ LP_INLINE half_bound half_not_below(float level, int dtype)
 /* counts what passes in a block */
 LP_INLINE void half_compare(counters *k, const uint16_t *x, half_bound than)
 {
-    const vu b = v_halves_set1((uint16_t)than.bound), sign = v_halves_set1(0x8000);
+    const vu b = v_halves_set1((uint16_t)than.bound);
     vu count[4];
     LP_UNROLL for (int c = 0; c < 4; c++)
     {
@@ -101,8 +101,7 @@ LP_INLINE void half_compare(counters *k, const uint16_t *x, half_bound than)
         LP_UNROLL for (size_t c = 0; c < 4; c++)
         {
             const vu a = v_halves_load(x + i + c * LP_HALVES);
-            count[c] =
-                than.below ? v_halves_count_gt(count[c], b, v_halves_xor(a, sign)) : v_halves_count_gt(count[c], a, b);
+            count[c] = than.below ? v_halves_count_below(count[c], a, b) : v_halves_count_gt(count[c], a, b);
         }
     }
     LP_UNROLL for (int c = 0; c < 4; c++)

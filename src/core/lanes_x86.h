@@ -13,16 +13,17 @@ LP_INLINE uint16_t v_f16_bits(float x)
 {
     return _cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT);
 }
-/* the 16-bit elements of the lane at p */
+/* the 16-bit elements of the lane at p; of each other one its neighbour is read, too, for that is a load and no more */
 LP_INLINE __m128i lane_halves(const uint16_t *p)
 {
-    uint16_t x[8];
-    LP_UNROLL for (size_t i = 0; i < 8; i++)
+    __m128i two[4];
+    LP_UNROLL for (size_t i = 0; i < 4; i++)
     {
-        memcpy(x + i, p + i * LP_LANES, sizeof *x);
+        int16_t second;
+        memcpy(&second, p + (2 * i + 1) * LP_LANES, sizeof second);
+        two[i] = _mm_insert_epi16(_mm_loadu_si32(p + 2 * i * LP_LANES), second, 1);
     }
-    return _mm_setr_epi16((int16_t)x[0], (int16_t)x[1], (int16_t)x[2], (int16_t)x[3], (int16_t)x[4], (int16_t)x[5],
-                          (int16_t)x[6], (int16_t)x[7]);
+    return _mm_unpacklo_epi64(_mm_unpacklo_epi32(two[0], two[1]), _mm_unpacklo_epi32(two[2], two[3]));
 }
 /* ... as floats */
 LP_INLINE __m256 lane_of_halves(const uint16_t *p, int bf16)

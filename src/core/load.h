@@ -18,7 +18,7 @@ LP_INLINE vf load_as_float(const unsigned char *data, size_t i, int dtype)
 /* how logits are read; all but the scale itself is known where code is compiled */
 typedef struct reading {
     int dtype, scaled;
-    int woven; /* column_logits may have a set's elements in another order, its even ones first */
+    int woven; /* column_logits may have a set's elements in another order, its even ones first, and lanes are in it */
     vf scale;
 } reading;
 
@@ -36,15 +36,18 @@ LP_INLINE vf v_load_woven(const uint16_t *set, int second)
     (void)second;
     return v_load_bf16(set);
 }
-LP_INLINE void v_weave(float *lanes)
-{
-    (void)lanes;
-}
 #endif
 
 LP_INLINE int is_woven(reading r)
 {
     return LP_WOVEN && r.woven;
+}
+
+/* which of a block's lanes is kept in that place */
+LP_INLINE size_t lane_of_place(size_t place, reading r)
+{
+    const size_t at = place % LP_LANES;
+    return is_woven(r) ? place - at + at % (LP_LANES / 2) * 2 + at / (LP_LANES / 2) : place;
 }
 
 LP_INLINE vf load_logits(const void *data, size_t i, reading r)
@@ -53,7 +56,7 @@ LP_INLINE vf load_logits(const void *data, size_t i, reading r)
     return r.scaled ? v_mul(x, r.scale) : x;
 }
 
-/* the elements from `at` on, column c of a set of a group; v_weave puts in order what is made of both columns, where is_woven says so */
+/* the elements from `at` on, column c of a set of a group */
 LP_INLINE vf column_logits(const void *group, size_t at, int c, reading r)
 {
     if (is_woven(r)) {

@@ -229,7 +229,7 @@ LP_INLINE int block_absent(presence *p, const block_groups *g, origin start, int
             group_fast(g->at[i], reading_f32(), from, to, magic, peak, &bits, what, 1, NULL);
         }
     }
-    return groups_add_up(sums, g->count, bits, peak_max(*peak, what), raw, 0, entropy);
+    return groups_add_up(sums, g->count, bits, peak_max(*peak, what), raw, 0, entropy, 0);
 }
 
 /* Picks of a block: at most; so few that they are quicker than lanes of which most are empty. */

@@ -662,7 +662,7 @@ LP_INLINE void count_lanes(const elements *e, const lane_words *w, size_t n, con
     const vf l = v_set1(level);
     lane_walk walk = walk_begin(w);
     for (size_t i = 0; i < n; i++) {
-        const size_t lane = walk_next(&walk, w);
+        const size_t lane = lane_of_place(walk_next(&walk, w), e->r);
         LP_UNROLL for (size_t j = 0; j < LP_SETS; j += LP_WIDTH)
         {
             const vf x = lane_load(e, lane, j);
@@ -683,7 +683,7 @@ LP_INLINE size_t lanes_take(float *x, int32_t *id, size_t end, size_t most, cons
     const vf bound = v_set1(above);
     lane_walk walk = walk_begin(w);
     for (size_t i = 0; i < n; i++) {
-        const size_t lane = walk_next(&walk, w), at = end < most ? end : most;
+        const size_t lane = lane_of_place(walk_next(&walk, w), e->r), at = end < most ? end : most;
         const vf a = lane_load(e, lane, 0);
         const uint32_t mask = v_mask_gt(a, bound) & ((1U << LP_SETS) - 1);
         v_store_lane(x + at, v_compress(a, mask));
@@ -701,7 +701,7 @@ LP_INLINE size_t lanes_take(float *x, int32_t *id, size_t end, size_t most, cons
     int32_t lane_first[LANES_MOST];
     lane_walk walk = walk_begin(w);
     for (size_t i = 0; i < n; i++) {
-        const size_t lane = walk_next(&walk, w);
+        const size_t lane = lane_of_place(walk_next(&walk, w), e->r);
         lane_first[i] = lane_id(first, lane);
         LP_UNROLL for (size_t j = 0; j < LP_SETS; j += LP_WIDTH)
         {

@@ -268,16 +268,17 @@ LP_INLINE vu v_halves_min(vu a, vu b)
 {
     return vreinterpretq_u32_s16(vminq_s16(vreinterpretq_s16_u32(a), vreinterpretq_s16_u32(b)));
 }
-LP_INLINE vu v_halves_xor(vu a, vu b)
-{
-    return veorq_u32(a, b);
-}
 LP_INLINE vu v_halves_count_gt(vu acc, vu a, vu b)
 {
     const uint16x8_t above = vcgtq_s16(vreinterpretq_s16_u32(a), vreinterpretq_s16_u32(b));
     return vreinterpretq_u32_u16(vsubq_u16(vreinterpretq_u16_u32(acc), above));
 }
-/* a bit for each of a set that is above the bound; or below it, its sign flipped */
+LP_INLINE vu v_halves_count_below(vu acc, vu a, vu b)
+{
+    const uint16x8_t below = vcltq_u16(vreinterpretq_u16_u32(a), vreinterpretq_u16_u32(b));
+    return vreinterpretq_u32_u16(vsubq_u16(vreinterpretq_u16_u32(acc), below));
+}
+/* a bit for each of a set that is above the bound; or below it, as unsigned integers */
 LP_INLINE uint32_t v_halves_mask(const uint16_t *set, vu bound, int below)
 {
     const uint8x16_t place = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
@@ -286,8 +287,8 @@ LP_INLINE uint32_t v_halves_mask(const uint16_t *set, vu bound, int below)
     LP_UNROLL for (int i = 0; i < 4; i++)
     {
         const vu a = v_halves_load(set + i * 8);
-        const int16x8_t flipped = vreinterpretq_s16_u32(v_halves_xor(a, v_halves_set1(0x8000)));
-        passed[i] = vmovn_u16(below ? vcgtq_s16(than, flipped) : vcgtq_s16(vreinterpretq_s16_u32(a), than));
+        passed[i] = vmovn_u16(below ? vcltq_u16(vreinterpretq_u16_u32(a), vreinterpretq_u16_u32(bound))
+                                    : vcgtq_s16(vreinterpretq_s16_u32(a), than));
     }
     uint8x16_t bytes = vpaddq_u8(vandq_u8(vcombine_u8(passed[0], passed[1]), place),
                                  vandq_u8(vcombine_u8(passed[2], passed[3]), place));
