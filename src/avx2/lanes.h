@@ -119,19 +119,20 @@ LP_INLINE vf v_keep_bits(vf x, uint32_t bits, vf other)
     __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), lane_bit), lane_bit);
     return _mm256_blendv_ps(other, x, _mm256_castsi256_ps(set));
 }
+/* a table's entries, of(0) to of(255) */
+#define OF_4(of, b) of(b), of((b) + 1), of((b) + 2), of((b) + 3)
+#define OF_16(of, b) OF_4(of, b), OF_4(of, (b) + 4), OF_4(of, (b) + 8), OF_4(of, (b) + 12)
+#define OF_64(of, b) OF_16(of, b), OF_16(of, (b) + 16), OF_16(of, (b) + 32), OF_16(of, (b) + 48)
+#define OF_EACH_BYTE(of) OF_64(of, 0), OF_64(of, 64), OF_64(of, 128), OF_64(of, 192)
 /* all bits of the lanes that a byte does not name: loaded, where making them of the byte is two operations for each use */
 #define ABSENT(byte, lane) ((byte) >> (lane)&1 ? 0 : -1)
-#define ABSENT_1(b)                                                                                                    \
+#define ABSENT_OF(b)                                                                                                   \
     {                                                                                                                  \
         ABSENT(b, 0), ABSENT(b, 1), ABSENT(b, 2), ABSENT(b, 3), ABSENT(b, 4), ABSENT(b, 5), ABSENT(b, 6), ABSENT(b, 7) \
     }
-#define ABSENT_4(b) ABSENT_1(b), ABSENT_1((b) + 1), ABSENT_1((b) + 2), ABSENT_1((b) + 3)
-#define ABSENT_16(b) ABSENT_4(b), ABSENT_4((b) + 4), ABSENT_4((b) + 8), ABSENT_4((b) + 12)
-#define ABSENT_64(b) ABSENT_16(b), ABSENT_16((b) + 16), ABSENT_16((b) + 32), ABSENT_16((b) + 48)
 LP_INLINE vf lanes_absent(const uint32_t *set, int c)
 {
-    static const _Alignas(64)
-        int32_t absent[256][LP_WIDTH] = {ABSENT_64(0), ABSENT_64(64), ABSENT_64(128), ABSENT_64(192)};
+    static const _Alignas(64) int32_t absent[256][LP_WIDTH] = {OF_EACH_BYTE(ABSENT_OF)};
     return _mm256_load_ps((const float *)(const void *)absent[((const unsigned char *)set)[c]]);
 }
 /* column c of a set: where the set's word of a mask has a bit the larger of both, else the first; x, else 0 */
@@ -201,12 +202,9 @@ LP_INLINE uint32_t v_first_bits(size_t n)
 #define BITS_OF_4(b) ((b) % 2 + ((b) >> 1) % 2 + ((b) >> 2) % 2 + ((b) >> 3) % 2)
 #define NAMED_OF(m)                                                                                                    \
     (NAMED(m, 0) | NAMED(m, 1) | NAMED(m, 2) | NAMED(m, 3) | NAMED(m, 4) | NAMED(m, 5) | NAMED(m, 6) | NAMED(m, 7))
-#define NAMED_4(m) NAMED_OF(m), NAMED_OF((m) + 1), NAMED_OF((m) + 2), NAMED_OF((m) + 3)
-#define NAMED_16(m) NAMED_4(m), NAMED_4((m) + 4), NAMED_4((m) + 8), NAMED_4((m) + 12)
-#define NAMED_64(m) NAMED_16(m), NAMED_16((m) + 16), NAMED_16((m) + 32), NAMED_16((m) + 48)
 LP_INLINE vf v_compress(vf x, uint32_t mask)
 {
-    static const int32_t named[256] = {NAMED_64(0), NAMED_64(64), NAMED_64(128), NAMED_64(192)};
+    static const int32_t named[256] = {OF_EACH_BYTE(NAMED_OF)};
     const __m256i shift = _mm256_setr_epi32(0, 3, 6, 9, 12, 15, 18, 21);
     return _mm256_permutevar8x32_ps(x, _mm256_srlv_epi32(_mm256_set1_epi32(named[mask]), shift));
 }

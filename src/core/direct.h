@@ -61,7 +61,7 @@ static __attribute__((noinline)) void direct_list(scan_state *st, const source *
 {
     const elements e = {
         NULL, block->data, {block->dtype, 1, direct_weaves(block->dtype, allowed), v_set1(block->scale)}};
-    if (!top_of_direct(&st->top, &e, maxima, first)) {
+    if (!top_by_maxima(&st->top, &e, LP_GROUPS, maxima, first)) {
         block_groups g;
         prepare(buffer, block, LP_BLOCK_SIZE);
         block_cut(&g, buffer, LP_BLOCK_SIZE);

@@ -736,39 +736,41 @@ LP_INLINE int candidates_of_few(candidates *c, const elements *e, const lane_wor
     return 1;
 }
 
-/* Only the lanes of a group that may have a candidate: their eight elements each. `maxima` are the lanes' largest elements, or
- * NULL: then the sum of e^x has to reach that of the limit. Returns 0 where too many do, as all do in a row's first block. */
-static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *sums, const float *maxima,
-                        float limit_e, int32_t first)
+/* Only the lanes of a block that may have a candidate, by their largest elements: their eight elements each. Returns 0 where too many
+ * do, as all do in a row's first block. */
+LP_INLINE int top_by_maxima(candidates *c, const elements *e, int groups, const float *maxima, int32_t first)
 {
-    const elements e = elements_of_groups(g);
     lane_words there;
-    lane_count n;
     if (c->limit == -__builtin_inff()) {
         return 0;
     }
     const float above = entry_bound(c, first);
-    if (maxima != NULL) {
-        n = lanes_reach(&there, g->count, maxima, above, 1);
-    } else {
-        n = lanes_reach(&there, g->count, sums->s, limit_e, 0);
-        if (n.lanes > LANES_FEW) {
-            n = lanes_narrow(&there, g, n.words, above);
-            c->crowded = CROWDED;
-        }
+    const lane_count n = lanes_reach(&there, groups, maxima, above, 1);
+    return candidates_of_few(c, e, &there, n.lanes, above, first);
+}
+
+/* the same by the sums of e^x, which have to reach that of the limit */
+LP_INLINE int top_by_sums(candidates *c, const block_groups *g, const float *sums, float limit_e, int32_t first)
+{
+    const elements e = elements_of_groups(g);
+    lane_words there;
+    if (c->limit == -__builtin_inff()) {
+        return 0;
+    }
+    const float above = entry_bound(c, first);
+    lane_count n = lanes_reach(&there, g->count, sums, limit_e, 0);
+    if (n.lanes > LANES_FEW) {
+        n = lanes_narrow(&there, g, n.words, above);
+        c->crowded = CROWDED;
     }
     return candidates_of_few(c, &e, &there, n.lanes, above, first);
 }
 
-/* the same of a whole block's logits as they lie, the largest of whose lanes are known */
-LP_INLINE int top_of_direct(candidates *c, const elements *e, const float *maxima, int32_t first)
+/* by either: `maxima` are the lanes' largest elements, or NULL */
+static int top_of_lanes(candidates *c, const block_groups *g, const group_sums *sums, const float *maxima,
+                        float limit_e, int32_t first)
 {
-    lane_words there;
-    if (c->limit == -__builtin_inff()) {
-        return 0;
-    }
-    const float above = entry_bound(c, first);
-    const lane_count n = lanes_reach(&there, LP_GROUPS, maxima, above, 1);
-    return candidates_of_few(c, e, &there, n.lanes, above, first);
+    const elements e = elements_of_groups(g);
+    return maxima != NULL ? top_by_maxima(c, &e, g->count, maxima, first) : top_by_sums(c, g, sums->s, limit_e, first);
 }
 #endif
