@@ -29,8 +29,9 @@ uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count); /* FNV-1a, 
 uint64_t hash_values(uint64_t hash, const void *values, size_t n, size_t size);
 #define HASH_START 0xcbf29ce484222325U
 
-uint64_t test_seed(void); /* LP_TEST_SEED, or a fixed one */
-bool test_quick(void);    /* LP_TEST_QUICK: smaller grids, for emulators */
+uint64_t test_seed(void);  /* LP_TEST_SEED, or a fixed one */
+bool test_quick(void);     /* LP_TEST_QUICK: smaller grids, for emulators */
+size_t test_few(size_t n); /* random cases of a quick run: n, or an eighth of them where LP_TEST_QUICK is 2 */
 
 /* ---- suites ------------------------------------------------------------------------------------------------------ */
 

@@ -430,7 +430,7 @@ START_TEST(few_values)
     static float a[2 * LP_BLOCK], b[2 * LP_BLOCK];
     errors e = {0};
     rng r = rng_for("few_values", 0, 0);
-    for (size_t k = 0; k < (test_quick() ? 500U : 20000U); k++) {
+    for (size_t k = 0; k < (test_quick() ? test_few(500) : 20000); k++) {
         const size_t n = sizes[rng_below(&r, COUNT(sizes))];
         if (k % 2 == 0) {
             draw_worst(a, b, n, &r);
@@ -468,7 +468,7 @@ START_TEST(masks_and_levels)
     static float a[3 * LP_BLOCK], b[3 * LP_BLOCK];
     errors e = {0};
     rng r = rng_for("masks_and_levels", 0, 0);
-    for (size_t k = 0; k < (test_quick() ? 600U : 20000U); k++) {
+    for (size_t k = 0; k < (test_quick() ? test_few(600) : 20000); k++) {
         const size_t n = sizes[rng_below(&r, COUNT(sizes))];
         if (k % 3 == 0) {
             draw_few(a, b, n, rng_below(&r, 2) != 0 ? 2 + rng_below(&r, 40) : 0, &r);
@@ -503,7 +503,7 @@ START_TEST(far_blocks)
     static float a[4 * LP_BLOCK], b[4 * LP_BLOCK];
     errors e = {0};
     rng r = rng_for("far_blocks", 0, 0);
-    for (size_t k = 0; k < (test_quick() ? 60U : 1500U); k++) {
+    for (size_t k = 0; k < (test_quick() ? test_few(60) : 1500); k++) {
         const size_t n = 2 * LP_BLOCK + rng_below(&r, test_quick() ? LP_BLOCK : 2 * LP_BLOCK + 1);
         const uint32_t has_mass = 1 + rng_below(&r, 14); /* a bit for each block: some have, some not */
         const float p_far = below[rng_below(&r, COUNT(below))];
