@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void check_form(const form *f, const row_class *c, size_t n, results *got, results *want)
 {
@@ -77,6 +78,40 @@ START_TEST(vocabulary)
     }
     results_free(&got);
     results_free(&want);
+}
+END_TEST
+
+/* So many rows at once that they are written past the cache, from within a cache line on: the bits of each alone. */
+START_TEST(past_cache)
+{
+    enum { VOCAB = 4099, ROWS = (16 << 20) / sizeof(float) / VOCAB + 1, OFFSET = 3 };
+    const size_t n = (size_t)ROWS * VOCAB;
+    rng r = rng_for("past_cache", VOCAB, 0);
+    float *x = malloc(n * sizeof *x), *out = malloc((n + OFFSET) * sizeof *out), one[VOCAB];
+    for (size_t i = 0; i < n; i++) {
+        x[i] = i < 64 * VOCAB ? rng_bell(&r) : x[i - 64 * VOCAB];
+    }
+    for (size_t f = 0; f < form_count; f++) {
+        if (forms[f].softcap != 0 || (forms[f].mask != MASK_NONE && test_quick())) {
+            continue; /* the same as of a mask */
+        }
+        matrix m = matrix_new(&forms[f], x, ROWS, VOCAB, (layout){.side = AT_END}, 5);
+        lp_log_softmax(&m.in, out + OFFSET, VOCAB);
+        for (size_t row = 0; row < ROWS; row++) {
+            const float *got = out + OFFSET + row * VOCAB;
+            const lp_logits alone = matrix_row(&m.in, row);
+            lp_log_softmax(&alone, one, VOCAB);
+            if (memcmp(got, one, sizeof one) != 0) {
+                const place at = {"lp_log_softmax", forms[f].name, VOCAB, row};
+                for (size_t i = 0; i < VOCAB; i++) {
+                    expect_bits(&at, i, got[i], one[i], "logprob");
+                }
+            }
+        }
+        matrix_free(&m);
+    }
+    free(out);
+    free(x);
 }
 END_TEST
 
@@ -235,6 +270,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, small_rows);
     tcase_add_test(tcase, rows_of_blocks);
     tcase_add_test(tcase, vocabulary);
+    tcase_add_test(tcase, past_cache);
     tcase_add_test(tcase, every_half);
     tcase_add_test(tcase, halves_of_each_sign);
     tcase_add_test(tcase, masked_positions);

@@ -38,7 +38,8 @@ uint32_t loop_entropy(const float *x, size_t groups, float *sums)
 
 void loop_dense(float *out, const float *x, size_t n, float max, float log_norm)
 {
-    dense_plain(out, x, n, max, log_norm, 0);
+    const source from = source_plain((const unsigned char *)x);
+    dense_f32(out, &from, n, max, log_norm, 0);
 }
 
 float loop_max(const float *x)
