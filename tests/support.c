@@ -115,10 +115,15 @@ bool test_quick(void)
     return text && *text && strcmp(text, "0") != 0;
 }
 
-size_t test_few(size_t n)
+bool test_emulated(void)
 {
     const char *text = getenv("LP_TEST_QUICK");
-    return text && strcmp(text, "2") == 0 ? n / 8 : n;
+    return text && strcmp(text, "2") == 0;
+}
+
+size_t test_few(size_t n)
+{
+    return test_emulated() ? n / 8 : n;
 }
 
 /* Asks in a child, so that the parent's first use of the library stays inside the tests (dispatch depends on

@@ -31,7 +31,8 @@ uint64_t hash_values(uint64_t hash, const void *values, size_t n, size_t size);
 
 uint64_t test_seed(void);  /* LP_TEST_SEED, or a fixed one */
 bool test_quick(void);     /* LP_TEST_QUICK: smaller grids, for emulators */
-size_t test_few(size_t n); /* random cases of a quick run: n, or an eighth of them where LP_TEST_QUICK is 2 */
+bool test_emulated(void);  /* LP_TEST_QUICK=2: the smallest, where the CPU itself walks the others */
+size_t test_few(size_t n); /* of so many random cases of a quick run, those of an emulated one */
 
 /* ---- suites ------------------------------------------------------------------------------------------------------ */
 

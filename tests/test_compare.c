@@ -307,7 +307,7 @@ static void print_errors(const errors *e)
 START_TEST(small_rows)
 {
     errors e = {0};
-    for (size_t c = 0; c < row_class_finite; c++) {
+    for (size_t c = 0; c < row_class_finite; c += test_emulated() ? 4 : 1) {
         for (size_t i = 0; i < small_shape_count; i += test_quick() ? 9 : 1) {
             check_shape(&row_classes[c], small_shapes[i], test_quick() ? 3 : 1, &e);
         }
@@ -319,7 +319,7 @@ END_TEST
 START_TEST(rows_of_blocks)
 {
     errors e = {0};
-    for (size_t c = 0; c < row_class_finite; c++) {
+    for (size_t c = 0; c < row_class_finite; c += test_emulated() ? 4 : 1) {
         for (size_t i = 0; i < block_shape_count; i += test_quick() ? 9 : 1) {
             check_shape(&row_classes[c], block_shapes[i], test_quick() ? 7 : 3, &e);
         }
@@ -553,7 +553,7 @@ START_TEST(all_forms)
     rng r = rng_for("forms", 0, 0);
     row_class_named("normal")->fill(a, ROWS * n, &r);
     close_by(b, a, ROWS * n, &r);
-    for (size_t f = 0; f < form_count; f++) {
+    for (size_t f = 0; f < form_count; f += test_emulated() ? 3 : 1) {
         for (size_t g = 0; g < form_count; g += test_quick() ? 5 : 1) {
             matrix p = matrix_new(&forms[f], a, ROWS, n, (layout){.stride = n + 3, .offset = 2}, 1);
             matrix q = matrix_new(&forms[g], b, ROWS, n, (layout){.offset = 6, .side = AT_END}, 2);
@@ -597,7 +597,7 @@ START_TEST(wanted_outputs)
             all[i] = compared(&p, &q, token[i]);
         }
         const lp_logits p = {.data = a, .rows = ROWS, .vocab = n}, q = {.data = b, .rows = ROWS, .vocab = n};
-        for (unsigned want = 0; want < 512; want += 1 + rng_below(&r, 9)) {
+        for (unsigned want = 0; want < 512; want += (1 + rng_below(&r, 9)) * (test_emulated() ? 8 : 1)) {
             double kl[ROWS], reverse[ROWS], cross[ROWS];
             float diff[ROWS], p_logprob[ROWS], q_logprob[ROWS];
             int32_t p_top[ROWS], q_top[ROWS];
