@@ -93,7 +93,7 @@ START_TEST(past_cache)
     }
     for (size_t f = 0; f < form_count; f++) {
         if (forms[f].softcap != 0 || (forms[f].mask != MASK_NONE && test_quick())) {
-            continue; /* the same as of a mask */
+            continue; /* capped ones are written as masked ones are */
         }
         matrix m = matrix_new(&forms[f], x, ROWS, VOCAB, (layout){.side = AT_END}, 5);
         lp_log_softmax(&m.in, out + OFFSET, VOCAB);
