@@ -12,13 +12,16 @@
 #include <string.h>
 
 enum { COLD_ROWS = 64, SMALL_ROWS = 512, MOST_ROUNDS = 4001, SLICE_NS = 150000, DRAWS = 16 };
+/* One row again and again teaches the CPU where its largest elements are, which no server's rows do. So a call over a warm row begins
+ * elsewhere in one that is a little longer: these many elements further, times one of so many. */
+enum { MOVE = 32, MOVES = 128, MOVES_STEP = 37 };
 
 /* A call over `rows` rows of `vocab` logits of one kind; every member that is not given is 0. */
 typedef struct job {
     const char *name;
     void (*run)(const struct job *);
     size_t vocab, rows, k, tile;
-    size_t matrices; /* to take turns; one again and again teaches the CPU its branches */
+    size_t matrices; /* to take turns */
     lp_dtype dtype;
     row_kind row;
     unsigned allowed; /* per cent; 0: no mask */
@@ -32,6 +35,7 @@ typedef struct job {
 typedef struct matrix {
     const void *data;
     size_t bytes, count, next;
+    size_t moves;   /* how many places a row may begin at */
     int32_t *drawn; /* DRAWS times a token for each row, once it is asked for */
 } matrix;
 
@@ -84,20 +88,33 @@ static matrix *matrices(const job *j)
     size_t bytes = j->rows * j->vocab * dtype_size(j->dtype), count = j->matrices ? j->matrices : 1;
     if (j->cold)
         count = (cold_bytes(shared.arena << 20) + bytes - 1) / bytes;
-    made[n].m = (matrix){narrowed(filled(count * j->rows, j->vocab, j->row), count * j->rows * j->vocab, j->dtype),
-                         bytes, count, 0, NULL};
+    const size_t moves = count * j->rows == 1 ? MOVES : 1, length = j->vocab + (moves - 1) * MOVE;
+    made[n].m = (matrix){narrowed(filled(count * j->rows, length, j->row), count * j->rows * length, j->dtype),
+                         bytes,
+                         count,
+                         0,
+                         moves,
+                         NULL};
     made[n].vocab = j->vocab, made[n].rows = j->rows, made[n].dtype = j->dtype, made[n].row = j->row;
     made[n].cold = j->cold, made[n].matrices = j->matrices;
     return &made[n++].m;
 }
 
-/* the next matrix as the library sees it; `other`: a second model's, which differs */
+/* how many elements further the row of a turn begins */
+static size_t moved(const matrix *m, size_t turn)
+{
+    return turn * MOVES_STEP % m->moves * MOVE;
+}
+
+/* the next matrix as the library sees it; `other`: a second model's beside it, which differs */
 static lp_logits input(const job *j, int other)
 {
     matrix *m = matrices(j);
-    size_t at = m->next++ % m->count;
-    lp_logits in = {
-        .data = (const char *)m->data + at * m->bytes, .rows = j->rows, .vocab = j->vocab, .dtype = j->dtype};
+    const size_t turn = other ? m->next - 1 : m->next++, at = moved(m, turn) * dtype_size(j->dtype);
+    lp_logits in = {.data = (const char *)m->data + turn % m->count * m->bytes + at,
+                    .rows = j->rows,
+                    .vocab = j->vocab,
+                    .dtype = j->dtype};
     in.inv_temperature = j->inv_temperature;
     in.softcap = j->softcap;
     in.allowed = j->allowed ? shared.mask[j->allowed] : NULL;
@@ -106,12 +123,13 @@ static lp_logits input(const job *j, int other)
         static const matrix *first;
         if (first != m || level != j->level) { /* the first with a little noise, as a quantised model's logits are */
             free(second);
-            second = bench_alloc(m->bytes);
-            row_second(second, m->data, j->vocab, 0.02F, j->level, 3);
+            const size_t length = j->vocab + (m->moves - 1) * MOVE;
+            second = bench_alloc(length * sizeof *second);
+            row_second(second, m->data, length, 0.02F, j->level, 3);
             first = m;
             level = j->level;
         }
-        in.data = second;
+        in.data = (const char *)second + at;
     }
     return in;
 }
@@ -124,13 +142,20 @@ static const int32_t *tokens(const job *j)
         return shared.token;
     matrix *m = matrices(j);
     const size_t rows = m->count * j->rows, at = m->next % m->count;
+    const size_t shared_from = (m->moves - 1) * MOVE; /* of what a row has wherever it begins */
     if (m->drawn == NULL) {
         uint64_t state = 5;
         m->drawn = bench_alloc(DRAWS * rows * sizeof *m->drawn);
         for (size_t r = 0; r < rows; r++)
-            row_draw(m->drawn + r, rows, DRAWS, (const float *)m->data + r * j->vocab, j->vocab, &state);
+            row_draw(m->drawn + r, rows, DRAWS, (const float *)m->data + r * j->vocab + shared_from,
+                     j->vocab - shared_from, &state);
     }
-    return m->drawn + turn++ % DRAWS * rows + at * j->rows;
+    const int32_t *drawn = m->drawn + turn++ % DRAWS * rows + at * j->rows;
+    if (m->moves == 1)
+        return drawn;
+    static int32_t token;
+    token = *drawn + (int32_t)(shared_from - moved(m, m->next));
+    return &token;
 }
 
 static void run_scan(const job *j)
