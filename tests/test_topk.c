@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct entry {
     float x;
@@ -30,15 +31,17 @@ static entry *sorted(const float *x, size_t n)
     return e;
 }
 
-/* The k best of lp_topk and of lp_score are the first k of the sorted row; where there are fewer, id -1, -inf. */
+/* The k best of lp_topk and of lp_score, with an entropy and without, are the first k of the sorted row; where there are fewer,
+ * id -1, -inf. */
 static void check_topk(place at, const lp_logits *in, const entry *best, const float *logprob_of, size_t k)
 {
     guarded values = guard_new(4 * k, AT_END, 0), ids = guard_new(4 * k, AT_END, 0);
     float *logprob = (float *)(void *)values.data;
     int32_t *token = (int32_t *)(void *)ids.data;
-    for (int which = 0; which < 2; which++) {
-        at.function = which ? "lp_score" : "lp_topk";
-        const lp_scores scores = {.top_logprob = logprob, .top_token = token};
+    for (int which = 0; which < 3; which++) {
+        float entropy = 0;
+        at.function = which == 0 ? "lp_topk" : which == 1 ? "lp_score" : "lp_score with an entropy";
+        const lp_scores scores = {.top_logprob = logprob, .top_token = token, .entropy = which == 2 ? &entropy : NULL};
         expect_status(&at, which ? lp_score(in, NULL, k, &scores) : lp_topk(in, k, logprob, token), LP_OK);
         for (size_t i = 0; i < k; i++) {
             const bool there = i < in->vocab && best[i].x != -INFINITY;
@@ -153,6 +156,91 @@ START_TEST(prefixes)
 }
 END_TEST
 
+/* Blocks each of a kind, so that those in which a list looks for elements at once, those that are looked at later together with
+ * others, and those that have none for it follow one another in any order, with ties from one to the next. */
+static void fill_patchwork(float *x, size_t n, rng *r)
+{
+    const float levels[] = {-150, 9, 9};
+    const uint32_t kinds[] = {rng_below(r, 10), rng_below(r, 10), rng_below(r, 10)}; /* few, so that they meet */
+    float rising = 7.5f;
+    for (size_t i = 0; i < n; i += LP_BLOCK) {
+        const uint32_t kind = kinds[rng_below(r, COUNT(kinds))];
+        const float level = levels[rng_below(r, COUNT(levels))];
+        rising += 0.125f;
+        for (size_t j = i; j < n && j < i + LP_BLOCK; j++) {
+            const float bell = rng_bell(r) * 2;
+            const uint32_t draw = rng_below(r, 100);
+            x[j] = kind < 4    ? bell
+                   : kind == 4 ? level
+                   : kind == 5 ? (float)(int)bell
+                   : kind == 6 ? (draw < 2 ? -INFINITY : bell)
+                   : kind == 7 ? (j % 70 != 0 ? -INFINITY : level)
+                   : kind == 8 ? rising + (float)(j - i) * 0x1p-14f
+                               : level - (float)(draw / 25);
+        }
+    }
+    x[rng_below(r, (uint32_t)n)] = 1;
+}
+
+/* A block of equal logits, and behind it two in which few are there, which equal them. */
+static void fill_few_behind(float *x, size_t n, rng *r)
+{
+    for (size_t i = 0; i < n; i++) {
+        const size_t block = i / LP_BLOCK;
+        x[i] = block == 1 ? 9 : block > 2 ? (i % 70 != 0 ? -INFINITY : 9) : rng_bell(r);
+    }
+}
+
+static void check_patchwork(const form *f, size_t n, uint64_t seed)
+{
+    static const size_t ks[] = {1, 5, 9, 10, 20, 64, 100, 127, 128, 129, 256, 257};
+    rng r = rng_for("patchwork", n, seed);
+    float *row = malloc(n * sizeof *row), *x = malloc(n * sizeof *x), *logprob = malloc(n * sizeof *logprob);
+    fill_patchwork(row, n, &r);
+    matrix m = matrix_new(f, row, 1, n, (layout){.offset = dtype_size(f->dtype), .side = AT_START}, seed);
+    const size_t words = (n + 31) / 32;
+    uint32_t *allowed = malloc(words * sizeof *allowed);
+    for (size_t i = 0; i < words; i++) { /* of some blocks all, of others half */
+        const bool whole = i * 32 / LP_BLOCK % 3 != seed % 3;
+        allowed[i] = whole ? UINT32_MAX : (uint32_t)rng_next(&r);
+    }
+    if (f->mask != MASK_NONE) {
+        m.in.allowed = allowed;
+        m.in.allowed_stride = 0;
+    }
+    plain_row(&m.in, 0, x);
+    ck_assert_int_eq(lp_log_softmax(&m.in, logprob, 0), LP_OK);
+    entry *best = sorted(x, n);
+    for (size_t i = 0; i < COUNT(ks); i++) {
+        check_topk((place){NULL, f->name, n, seed}, &m.in, best, logprob, ks[i]);
+    }
+    free(best);
+    matrix_free(&m);
+    free(allowed);
+    free(row);
+    free(x);
+    free(logprob);
+}
+
+START_TEST(patchwork)
+{
+    const row_class few_behind = {"few_behind", fill_few_behind, ROW_FINITE};
+    const size_t ks[] = {1, 2, 20};
+    check_row(&few_behind, (size_t)5 * LP_BLOCK, ks, COUNT(ks));
+    static const char *const names[] = {
+        "f32", "bf16", "f16", "f32-temperature", "f32-mask-half", "bf16-temperature-mask-all"};
+    for (uint64_t seed = 0; seed < (test_quick() ? 8 : 40); seed++) {
+        for (size_t i = 0; i < form_count; i++) {
+            for (size_t j = 0; j < COUNT(names); j++) {
+                if (strcmp(forms[i].name, names[j]) == 0) {
+                    check_patchwork(&forms[i], (3 + seed % 20) * LP_BLOCK + 37 * seed, seed);
+                }
+            }
+        }
+    }
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     TCase *tcase = add_case(suite, "topk");
@@ -162,6 +250,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, whole_vocabulary);
     tcase_add_test(tcase, whole_vocabulary_of_clusters);
     tcase_add_test(tcase, prefixes);
+    tcase_add_test(tcase, patchwork);
 }
 
 int main(void)

@@ -6,6 +6,7 @@
 #include "sleef.h"
 
 enum { LP_WIDTH = 8 };
+#define LP_EXACT_LIST 10 /* core/scan.h */
 typedef __m256 vf;
 typedef __m256i vu;
 
@@ -17,12 +18,9 @@ LP_INLINE vf v_load(const float *p)
 {
     return _mm256_loadu_ps(p);
 }
-/* consecutive elements of the lane at p, one a register lane; put together in registers, for what is stored in parts and loaded
- * as a whole waits for the cache */
 LP_INLINE vf v_load_lane(const float *p)
 {
-    return _mm256_setr_ps(lane_at(p, 0), lane_at(p, 1), lane_at(p, 2), lane_at(p, 3), lane_at(p, 4), lane_at(p, 5),
-                          lane_at(p, 6), lane_at(p, 7));
+    return lane_of_floats(p);
 }
 LP_INLINE void v_store(float *p, vf x)
 {
@@ -214,17 +212,17 @@ LP_INLINE vf v_ids(int32_t first)
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_set1_epi32(first), lane));
 }
-/* the ids of a lane's elements, of which the first is given, as the bits of floats */
-LP_INLINE vf v_lane_ids(int32_t first)
+/* What a lane has above the bound, and the ids, of which the first element's is given, one after another; what follows them is overwritten.
+ * Returns how many. */
+LP_INLINE size_t v_lane_take(float *x, int32_t *id, vf lane, vf bound, int32_t first)
 {
     const __m256i set = _mm256_setr_epi32(0, LP_LANES, 2 * LP_LANES, 3 * LP_LANES, 4 * LP_LANES, 5 * LP_LANES,
                                           6 * LP_LANES, 7 * LP_LANES);
-    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_set1_epi32(first), set));
-}
-/* as many as a lane has */
-LP_INLINE void v_store_lane(float *p, vf x)
-{
-    _mm256_storeu_ps(p, x);
+    const vf ids = _mm256_castsi256_ps(_mm256_add_epi32(_mm256_set1_epi32(first), set));
+    const uint32_t mask = v_mask_gt(lane, bound);
+    v_store(x, v_compress(lane, mask));
+    v_store((float *)(void *)id, v_compress(ids, mask));
+    return (size_t)__builtin_popcount(mask);
 }
 /* x one lane on, and into the first the last of `before` */
 LP_INLINE vf v_shift_in(vf before, vf x)

@@ -6,7 +6,7 @@
 #include "sleef.h"
 
 enum { LP_WIDTH = 16 };
-#define LP_MANY_REGISTERS 1 /* core/scan.h */
+#define LP_EXACT_LIST 1 /* core/scan.h */
 #ifdef __clang__
 #define LP_AFTER(x, e)                                                                                                 \
     __asm__("" : "+v"(x) : "v"(e)) /* or differences are in the way of exponentials, which take longer */
@@ -28,15 +28,7 @@ LP_INLINE vf v_load(const float *p)
  * loaded as a whole waits for the cache */
 LP_INLINE vf v_load_lane(const float *p)
 {
-    float x[8];
-    LP_UNROLL for (size_t i = 0; i < 8; i++)
-    {
-        x[i] = lane_at(p, i);
-#ifdef __clang__
-        __asm__("" : "+v"(x[i])); /* or it makes gathers of some of them, which take three times as long */
-#endif
-    }
-    return _mm512_zextps256_ps512(_mm256_setr_ps(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]));
+    return _mm512_zextps256_ps512(lane_of_floats(p));
 }
 LP_INLINE void v_store(float *p, vf x)
 {
@@ -242,17 +234,18 @@ LP_INLINE vf v_ids(int32_t first)
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_set1_epi32(first), lane));
 }
-/* the ids of a lane's elements, of which the first is given, as the bits of floats */
-LP_INLINE vf v_lane_ids(int32_t first)
+/* What a lane has above the bound, and the ids, of which the first element's is given, one after another; what follows them is overwritten.
+ * Returns how many. */
+LP_INLINE size_t v_lane_take(float *x, int32_t *id, vf lane, vf bound, int32_t first)
 {
     const __m256i set = _mm256_setr_epi32(0, LP_LANES, 2 * LP_LANES, 3 * LP_LANES, 4 * LP_LANES, 5 * LP_LANES,
                                           6 * LP_LANES, 7 * LP_LANES);
-    return _mm512_castsi512_ps(_mm512_zextsi256_si512(_mm256_add_epi32(_mm256_set1_epi32(first), set)));
-}
-/* as many as a lane has */
-LP_INLINE void v_store_lane(float *p, vf x)
-{
-    _mm256_storeu_ps(p, _mm512_castps512_ps256(x));
+    const __m256 a = _mm512_castps512_ps256(lane);
+    const __m256i ids = _mm256_add_epi32(_mm256_set1_epi32(first), set);
+    const __mmask8 mask = _mm256_cmp_ps_mask(a, _mm512_castps512_ps256(bound), _CMP_GT_OQ);
+    _mm256_storeu_ps(x, _mm256_maskz_compress_ps(mask, a));
+    _mm256_storeu_si256((__m256i *)(void *)id, _mm256_maskz_compress_epi32(mask, ids));
+    return (size_t)__builtin_popcount(mask);
 }
 #define LP_OWN_FIRST /* core/top.h */
 LP_INLINE __mmask16 first_lanes(size_t n)

@@ -117,8 +117,9 @@ LP_INLINE origin origin_none(const float *x)
 
 typedef struct group_sums {
     _Alignas(64) float s[LP_GROUPS * LP_LANES];
-    float q[LP_GROUPS * LP_LANES];    /* of e^x (c - x) */
-    float high[LP_GROUPS * LP_LANES]; /* c, the lane's largest element, or what stands for it where the lane is empty */
+    float
+        q[LP_GROUPS *
+          LP_LANES]; /* of e^x (c - x); c: the lane's largest element, or what stands for it where the lane is empty */
 } group_sums;
 
 /* the number of groups rounded up to a power of two, those that were not there with sums of 0 */
@@ -250,14 +251,14 @@ LP_INLINE vf lane_max(const float *group, size_t at)
     return max;
 }
 
-/* where the sums of group i go */
+/* where the sums of group i go, and the largest of each lane */
 typedef struct lane_sums {
     float *s, *q, *high;
 } lane_sums;
 
-LP_INLINE lane_sums sums_of_group(group_sums *sums, int i)
+LP_INLINE lane_sums sums_of_group(group_sums *sums, float *high, int i)
 {
-    const lane_sums l = {sums->s + i * LP_LANES, sums->q + i * LP_LANES, sums->high + i * LP_LANES};
+    const lane_sums l = {sums->s + i * LP_LANES, sums->q + i * LP_LANES, high + i * LP_LANES};
     return l;
 }
 
@@ -467,40 +468,40 @@ LP_INLINE void group_careful(const float *x, const float *largest, lane_sums to,
 }
 
 /* the same of a block's groups */
-LP_INLINE void groups_careful(group_sums *sums, const float *const group[], const float *lanes, int groups,
+LP_INLINE void groups_careful(group_sums *sums, float *high, const float *const group[], const float *lanes, int groups,
                               const reference *ref, int all, int entropy)
 {
     for (int g = 0; g < groups; g++) {
-        group_careful(group[g], entropy ? lanes + g * LP_LANES : NULL, sums_of_group(sums, g), ref, all, entropy);
+        group_careful(group[g], entropy ? lanes + g * LP_LANES : NULL, sums_of_group(sums, high, g), ref, all, entropy);
     }
 }
 
 /* functions of their own, for their constants and their stack; lanes: each lane's largest element, for the entropy */
-typedef void careful_function(group_sums *sums, const float *const group[], const float *lanes, int groups,
+typedef void careful_function(group_sums *sums, float *high, const float *const group[], const float *lanes, int groups,
                               const reference *ref);
 
-static __attribute__((noinline)) void careful_some(group_sums *sums, const float *const group[], const float *lanes,
-                                                   int groups, const reference *ref)
+static __attribute__((noinline)) void careful_some(group_sums *sums, float *high, const float *const group[],
+                                                   const float *lanes, int groups, const reference *ref)
 {
-    groups_careful(sums, group, lanes, groups, ref, 0, 0);
+    groups_careful(sums, high, group, lanes, groups, ref, 0, 0);
 }
 
-static __attribute__((noinline)) void careful_all(group_sums *sums, const float *const group[], const float *lanes,
-                                                  int groups, const reference *ref)
+static __attribute__((noinline)) void careful_all(group_sums *sums, float *high, const float *const group[],
+                                                  const float *lanes, int groups, const reference *ref)
 {
-    groups_careful(sums, group, lanes, groups, ref, 1, 0);
+    groups_careful(sums, high, group, lanes, groups, ref, 1, 0);
 }
 
-static __attribute__((noinline)) void careful_some_entropy(group_sums *sums, const float *const group[],
+static __attribute__((noinline)) void careful_some_entropy(group_sums *sums, float *high, const float *const group[],
                                                            const float *lanes, int groups, const reference *ref)
 {
-    groups_careful(sums, group, lanes, groups, ref, 0, 1);
+    groups_careful(sums, high, group, lanes, groups, ref, 0, 1);
 }
 
-static __attribute__((noinline)) void careful_all_entropy(group_sums *sums, const float *const group[],
+static __attribute__((noinline)) void careful_all_entropy(group_sums *sums, float *high, const float *const group[],
                                                           const float *lanes, int groups, const reference *ref)
 {
-    groups_careful(sums, group, lanes, groups, ref, 1, 1);
+    groups_careful(sums, high, group, lanes, groups, ref, 1, 1);
 }
 
 /* largest element, smallest one above -inf, and what else there is */
@@ -629,9 +630,10 @@ static void sum_careful(const float *const group[LP_GROUPS], const float *lanes,
     static careful_function *const ways[2][2] = {{careful_some, careful_some_entropy},
                                                  {careful_all, careful_all_entropy}};
     group_sums sums;
-    ways[extent_counts(all, ref)][entropy](&sums, group, lanes, groups, ref);
+    _Alignas(64) float high[LP_GROUPS * LP_LANES];
+    ways[extent_counts(all, ref)][entropy](&sums, high, group, lanes, groups, ref);
     if (entropy) {
-        lanes_settle(sums.q, sums.s, sums.high, groups, raw->m - ref->shift);
+        lanes_settle(sums.q, sums.s, high, groups, raw->m - ref->shift);
     }
     int n = sums_pad(&sums, groups);
     raw->s = v_sum_groups(sums.s, n);
@@ -747,8 +749,8 @@ LP_INLINE double v_sum_settled(float *q, const float *s, const float *high, floa
 
 /* A block's sums from those of its groups; 0 where the bits or the sum show that the fast path did not hold. `m` is the block's
  * maximum, or NaN where that is left open, which is not so beside the entropy. Only a full one may be woven. */
-LP_INLINE int groups_add_up(group_sums *sums, int groups, vu bits, float m, raw_sum *raw, int full, int entropy,
-                            int woven)
+LP_INLINE int groups_add_up(group_sums *sums, const float *high, int groups, vu bits, float m, raw_sum *raw, int full,
+                            int entropy, int woven)
 {
     if (v_bits_test(bits, NARROW_OUTSIDE)) {
         return 0;
@@ -757,10 +759,10 @@ LP_INLINE int groups_add_up(group_sums *sums, int groups, vu bits, float m, raw_
     raw->ref = narrow_reference;
     if (full) {
         raw->s = v_sum_block(sums->s, woven);
-        raw->q = entropy ? 0 - v_sum_settled(sums->q, sums->s, sums->high, m, woven) : 0;
+        raw->q = entropy ? 0 - v_sum_settled(sums->q, sums->s, high, m, woven) : 0;
     } else {
         if (entropy) {
-            lanes_settle(sums->q, sums->s, sums->high, groups, m);
+            lanes_settle(sums->q, sums->s, high, groups, m);
         }
         const int n = sums_pad(sums, groups);
         raw->s = v_sum_groups(sums->s, n);
@@ -819,8 +821,8 @@ LP_INLINE int floats_are_wide(const float *x)
 
 /* The fast path: 0 where the block's content rules it out. Beside the entropy the block's maximum is found; without it that is left
  * open (NaN), and `peak` bounds every element, or its e^x. */
-LP_INLINE int block_fast(const block_groups *g, origin start, raw_sum *raw, group_sums *sums, vf *peak, int full,
-                         int what)
+LP_INLINE int block_fast(const block_groups *g, origin start, raw_sum *raw, group_sums *sums, float *high, vf *peak,
+                         int full, int what)
 {
     vu bits = v_bits_zero();
     vf magic = v_set1(EXP_MAGIC);
@@ -828,13 +830,13 @@ LP_INLINE int block_fast(const block_groups *g, origin start, raw_sum *raw, grou
     int groups = full ? LP_GROUPS : g->whole;
     for (int i = 0; i < groups; i++) {
         const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
-        group_fast(g->at[i], reading_f32(), from, sums_of_group(sums, i), magic, peak, &bits, what, 0, NULL);
+        group_fast(g->at[i], reading_f32(), from, sums_of_group(sums, high, i), magic, peak, &bits, what, 0, NULL);
     }
     if (!full && groups < g->count) {
-        group_fast_last(g->padded, g->rest, sums_of_group(sums, groups), peak, &bits, what == SUMS_ENTROPY);
+        group_fast_last(g->padded, g->rest, sums_of_group(sums, high, groups), peak, &bits, what == SUMS_ENTROPY);
         groups++;
     }
-    return groups_add_up(sums, groups, bits, peak_max(*peak, what), raw, full, what == SUMS_ENTROPY, 0);
+    return groups_add_up(sums, high, groups, bits, peak_max(*peak, what), raw, full, what == SUMS_ENTROPY, 0);
 }
 
 #ifndef LP_OWN_SET_MASK

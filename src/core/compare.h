@@ -458,7 +458,8 @@ static double row_total(group_sums *sums, const block_groups *g, const footing *
 {
     if (g->whole < g->count) {
         group_sums last;
-        careful_some(&last, g->at + g->whole, NULL, 1, &on->ref);
+        _Alignas(64) float high[LP_LANES];
+        careful_some(&last, high, g->at + g->whole, NULL, 1, &on->ref);
         memcpy(sums->s + (size_t)g->whole * LP_LANES, last.s, LP_LANES * sizeof(float));
     }
     return v_sum_groups(sums->s, sums_pad(sums, g->count));

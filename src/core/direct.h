@@ -13,8 +13,8 @@ LP_INLINE int direct_weaves(int dtype, const uint32_t *allowed)
 }
 
 /* block_fast of a whole block, or of what a mask of one word a set allows of it */
-LP_INLINE int direct_fast(const unsigned char *x, reading r, raw_sum *raw, group_sums *sums, vf *peak, int what,
-                          const uint32_t *allowed)
+LP_INLINE int direct_fast(const unsigned char *x, reading r, raw_sum *raw, group_sums *sums, float *high, vf *peak,
+                          int what, const uint32_t *allowed)
 {
     const size_t width = r.dtype == DTYPE_F32 ? sizeof(float) : sizeof(uint16_t);
     const origin start = {x, 16 * width};
@@ -23,10 +23,10 @@ LP_INLINE int direct_fast(const unsigned char *x, reading r, raw_sum *raw, group
     LP_FINISH(magic);
     for (int i = 0; i < LP_GROUPS; i++) {
         const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
-        group_fast(from.at, r, from, sums_of_group(sums, i), magic, peak, &bits, what, 0,
+        group_fast(from.at, r, from, sums_of_group(sums, high, i), magic, peak, &bits, what, 0,
                    allowed != NULL ? allowed + i * LP_SETS : NULL);
     }
-    return groups_add_up(sums, LP_GROUPS, bits, peak_max(*peak, what), raw, 1, what == SUMS_ENTROPY, is_woven(r));
+    return groups_add_up(sums, high, LP_GROUPS, bits, peak_max(*peak, what), raw, 1, what == SUMS_ENTROPY, is_woven(r));
 }
 
 /* How many of a block under a mask of one word a set are above the level, or not below it. */
@@ -61,6 +61,7 @@ static __attribute__((noinline)) void direct_list(scan_state *st, const source *
 {
     const elements e = {
         NULL, block->data, {block->dtype, 1, direct_weaves(block->dtype, allowed), v_set1(block->scale)}};
+    waiting_settle(&st->wait, &st->top);
     if (!top_by_maxima(&st->top, &e, LP_GROUPS, maxima, first)) {
         block_groups g;
         prepare(buffer, block, LP_BLOCK_SIZE);
@@ -137,11 +138,12 @@ LP_INLINE void scan_direct(scan *job, scan_state *st, const source *from, float 
     const int masked = allowed != NULL;
     const reading r = {dtype, scaled, direct_weaves(dtype, allowed), v_set1(from->scale)};
     const int known = what != SUMS_ALONE;
+    float *const high = waiting_high(&st->wait);
     group_sums sums;
     raw_sum raw;
     vf peak = peak_none(what);
     if (job->row->wide_hint || direct_is_wide(block.data, r) ||
-        !direct_fast(block.data, r, &raw, &sums, &peak, what, allowed)) {
+        !direct_fast(block.data, r, &raw, &sums, high, &peak, what, allowed)) {
         block_groups g;
         const placed b = {
             buffer, {block.data, 16 * source_width(from)}, buffer + LP_BLOCK_SIZE, prepare_block(buffer, &block)};
@@ -154,18 +156,20 @@ LP_INLINE void scan_direct(scan *job, scan_state *st, const source *from, float 
         return;
     }
     if (what == SUMS_ENTROPY) {
-        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw, sums.high);
+        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw, high);
     } else if (level_reached(&st->max, job->row->max, peak, known)) {
         raw.m = known ? v_max_lanes(peak) + 0.0F : direct_max(&block, buffer, dtype, masked);
-        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw, known ? sums.high : NULL);
+        block_hold(job->row, &st->held, offset, LP_BLOCK_SIZE, first, &raw, known ? high : NULL);
     } else {
         block_wait(job->row, &st->held, &raw);
     }
-    if (known && job->top != NULL && peak_exceeds(peak, entry_bound(&st->top, first))) {
-        direct_list(st, &block, allowed, buffer, sums.high, first);
+    if (known && job->top != NULL && !masked && st->wait.on) {
+        waiting_add(&st->wait, &st->top, offset, peak_reaches(peak, st->top.limit));
+    } else if (known && job->top != NULL && peak_exceeds(peak, entry_bound(&st->top, first))) {
+        direct_list(st, &block, allowed, buffer, high, first);
     }
     if (job->rank && level_reached(&st->token, job->token_logit, peak, known)) {
-        direct_rank(job, st, &block, r, allowed, known ? sums.high : NULL);
+        direct_rank(job, st, &block, r, allowed, known ? high : NULL);
     }
 }
 

@@ -13,6 +13,24 @@ LP_INLINE uint16_t v_f16_bits(float x)
 {
     return _cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT);
 }
+/* Consecutive elements of the lane at p. Loads and blends: what is stored in parts and loaded as a whole waits for the cache, and
+ * insertions and shuffles have one port, which comparisons and compressions need. */
+LP_INLINE __m256 lane_all(const float *p, size_t set)
+{
+    __m256 x = _mm256_set1_ps(lane_at(p, set));
+#ifdef __clang__
+    __asm__("" : "+v"(x)); /* or it makes insertions or gathers of these */
+#endif
+    return x;
+}
+LP_INLINE __m256 lane_of_floats(const float *p)
+{
+    const __m256 a = _mm256_blend_ps(lane_all(p, 0), lane_all(p, 1), 0xAA);
+    const __m256 b = _mm256_blend_ps(lane_all(p, 2), lane_all(p, 3), 0xAA);
+    const __m256 c = _mm256_blend_ps(lane_all(p, 4), lane_all(p, 5), 0xAA);
+    const __m256 d = _mm256_blend_ps(lane_all(p, 6), lane_all(p, 7), 0xAA);
+    return _mm256_blend_ps(_mm256_blend_ps(a, b, 0xCC), _mm256_blend_ps(c, d, 0xCC), 0xF0);
+}
 /* the 16-bit elements of the lane at p; of each other one its neighbour is read, too, for that is a load and no more */
 LP_INLINE __m128i lane_halves(const uint16_t *p)
 {

@@ -111,8 +111,10 @@ LP_INLINE void pick_of_lanes(short_list *p)
     const elements e = elements_of_groups(p->g);
     lane_words w;
     const lane_count n = lanes_reach(&w, p->g->count, p->lanes, p->s.low, 0);
-    p->n = n.lanes > TOP_PLACES ? n.lanes
-                                : lanes_take(p->x, p->id, 0, TOP_PLACES, &e, &w, n.lanes, next_below(p->s.low), 0);
+    lane_walk walk = walk_begin(&w);
+    p->n = n.lanes > TOP_PLACES
+               ? n.lanes
+               : lanes_take(p->x, p->id, 0, TOP_PLACES, &e, &w, &walk, n.lanes, next_below(p->s.low), 0);
 }
 
 static __attribute__((noinline)) void pick_otherwise(topk *top, const block_groups *g)

@@ -144,11 +144,11 @@ LP_INLINE lp_status push_scan(state *s, push_place p, const unsigned char *data,
         } else {
             memcpy(end_of_slot, data, head * sizeof(float));
         }
-        scan_sums_entropy(&job, &from, LP_BLOCK_SIZE, (int32_t)(p.end - p.offset));
+        scan_row(&job, &from, LP_BLOCK_SIZE, (int32_t)(p.end - p.offset));
     }
     if (whole != 0) {
         const source from = source_plain(data + head * sizeof(float));
-        scan_sums_entropy(&job, &from, whole, (int32_t)(p.end + (uint32_t)head));
+        scan_row(&job, &from, whole, (int32_t)(p.end + (uint32_t)head));
     }
     fp_leave(fp);
     r->wide_hint = 0;

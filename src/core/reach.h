@@ -4,10 +4,12 @@
 #define LP_CORE_REACH_H
 #include "core/block.h"
 
+enum { LANE_WORDS = 8 * LP_GROUPS / 2 }; /* of up to eight blocks */
+
 /* Of 64 lanes a bit each, those of two groups; words that have none are left out, and two of 0 follow the last. */
 typedef struct lane_words {
-    uint64_t word[LP_GROUPS / 2 + 2];
-    size_t at[LP_GROUPS / 2 + 2]; /* the first of the 64 among the block's lanes */
+    uint64_t word[LANE_WORDS + 2];
+    size_t at[LANE_WORDS + 2]; /* the first of the 64 */
 } lane_words;
 
 /* how many words and lanes there are: apart from them, so that compilers keep these in registers */
@@ -23,17 +25,29 @@ LP_INLINE void words_add(lane_words *w, lane_count *n, uint64_t word, size_t at)
     n->lanes += (size_t)__builtin_popcountll(word);
 }
 
-/* the lanes whose value is above the bound, or not below it */
-LP_INLINE lane_count lanes_reach(lane_words *w, int groups, const float *value, float bound, int strict)
+LP_INLINE void words_end(lane_words *w, size_t words)
 {
-    lane_count n = {0, 0};
+    w->word[words] = w->word[words + 1] = 0;
+}
+
+/* more of them: of a block whose first lane is `first` those whose value is above the bound, or not below it */
+LP_INLINE lane_count lanes_add(lane_words *w, lane_count n, int groups, const float *value, float bound, int strict,
+                               size_t first)
+{
     for (int i = 0; i < groups; i += 2) {
         const float *x = value + i * LP_LANES;
         uint64_t lanes = set_mask(x, bound, strict);
         lanes |= i + 1 < groups ? (uint64_t)set_mask(x + LP_LANES, bound, strict) << LP_LANES : 0;
-        words_add(w, &n, lanes, (size_t)i * LP_LANES);
+        words_add(w, &n, lanes, first + (size_t)i * LP_LANES);
     }
-    w->word[n.words] = w->word[n.words + 1] = 0;
+    return n;
+}
+
+/* the lanes of one block */
+LP_INLINE lane_count lanes_reach(lane_words *w, int groups, const float *value, float bound, int strict)
+{
+    const lane_count none = {0, 0}, n = lanes_add(w, none, groups, value, bound, strict, 0);
+    words_end(w, n.words);
     return n;
 }
 
@@ -54,20 +68,20 @@ LP_INLINE uint64_t group_reaches(const float *x, float bound)
 static __attribute__((noinline)) lane_count lanes_narrow(lane_words *w, const block_groups *g, size_t words,
                                                          float bound)
 {
-    const lane_words all = *w;
     lane_count n = {0, 0};
     for (size_t i = 0; i < words; i++) {
-        const float *const *group = g->at + all.at[i] / LP_LANES;
-        uint64_t lanes = all.word[i];
+        const size_t at = w->at[i];
+        const float *const *group = g->at + at / LP_LANES;
+        uint64_t lanes = w->word[i];
         if ((uint32_t)lanes != 0) {
             lanes &= group_reaches(group[0], bound) | ~(uint64_t)UINT32_MAX;
         }
         if (lanes >> LP_LANES != 0) {
             lanes &= group_reaches(group[1], bound) << LP_LANES | UINT32_MAX;
         }
-        words_add(w, &n, lanes, all.at[i]);
+        words_add(w, &n, lanes, at);
     }
-    w->word[n.words] = w->word[n.words + 1] = 0;
+    words_end(w, n.words);
     return n;
 }
 

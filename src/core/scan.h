@@ -5,14 +5,15 @@
 #include "core/direct.h"
 #include "core/masked.h"
 
-/* whether an ISA keeps the lanes' largest elements beside sums alone for every list, for it has the registers */
-#ifndef LP_MANY_REGISTERS
-#define LP_MANY_REGISTERS 0
+/* The shortest list for which an ISA keeps the lanes' largest elements beside sums alone in every block, so that blocks can wait. It costs
+ * registers, where there are few of them, and saves the more, the longer the list. */
+#ifndef LP_EXACT_LIST
+#define LP_EXACT_LIST SIZE_MAX
 #endif
 
-/* buffer: LP_PREPARED floats, or NULL where the row is plain */
+/* high: what waiting_init takes; buffer: LP_PREPARED floats, or NULL where the row is plain */
 LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t first, int entropy, int exactness,
-                           int plain, float *buffer)
+                           int plain, float *high, float *buffer)
 {
     scan_state st;
     direct_function *const direct[] = {plain ? NULL : masked_of(from, job->top != NULL, entropy),
@@ -25,6 +26,8 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     st.max.level = st.limit.level = st.token.level = __builtin_nanf("");
     held_init(&st.held);
     candidates_init(&st.top, job->top);
+    const reading r = {from->dtype, !plain, direct_weaves(from->dtype, NULL), v_set1(from->scale)};
+    waiting_init(&st.wait, job->top, high, from->data, n, plain ? reading_f32() : r, first);
     if (job->rank) {
         rank_begin(&st.counted);
         bound_update(&st.token, job->token_logit);
@@ -65,48 +68,76 @@ LP_INLINE void scan_blocks(scan *job, const source *from, size_t n, int32_t firs
     if (job->rank) {
         rank_end(&st.counted, job);
     }
-    if (job->top != NULL) {
+    if (exactness != NO_LIST && job->top != NULL) {
+        waiting_settle(&st.wait, &st.top);
         candidates_end(&st.top);
     }
 }
 
 /* functions of their own, so that a call has the stack of one */
-static __attribute__((noinline)) void scan_sums(scan *job, const source *from, size_t n, int32_t first)
+static __attribute__((noinline)) void scan_sums(scan *job, const source *from, size_t n, int32_t first, float *high)
 {
-    scan_blocks(job, from, n, first, 0, EXACT_CROWDED, 1, NULL);
+    scan_blocks(job, from, n, first, 0, NO_LIST, 1, high, NULL);
 }
 
-static __attribute__((noinline)) void scan_sums_list(scan *job, const source *from, size_t n, int32_t first)
+static __attribute__((noinline)) void scan_sums_list(scan *job, const source *from, size_t n, int32_t first,
+                                                     float *high)
 {
-    scan_blocks(job, from, n, first, 0, EXACT_ALWAYS, 1, NULL);
+    scan_blocks(job, from, n, first, 0, EXACT_CROWDED, 1, high, NULL);
 }
 
-static __attribute__((noinline)) void scan_sums_entropy(scan *job, const source *from, size_t n, int32_t first)
+static __attribute__((noinline)) void scan_sums_exact(scan *job, const source *from, size_t n, int32_t first,
+                                                      float *high)
 {
-    scan_blocks(job, from, n, first, 1, EXACT_NEVER, 1, NULL);
+    scan_blocks(job, from, n, first, 0, EXACT_ALWAYS, 1, high, NULL);
 }
 
-static __attribute__((noinline)) void scan_prepared(scan *job, const source *from, size_t n, int32_t first)
+static __attribute__((noinline)) void scan_sums_entropy(scan *job, const source *from, size_t n, int32_t first,
+                                                        float *high)
+{
+    scan_blocks(job, from, n, first, 1, EXACT_NEVER, 1, high, NULL);
+}
+
+static __attribute__((noinline)) void scan_prepared(scan *job, const source *from, size_t n, int32_t first, float *high)
 {
     _Alignas(64) float buffer[LP_PREPARED];
-    scan_blocks(job, from, n, first, 0, EXACT_NEVER, 0, buffer);
+    scan_blocks(job, from, n, first, 0, EXACT_NEVER, 0, high, buffer);
 }
 
-static __attribute__((noinline)) void scan_prepared_entropy(scan *job, const source *from, size_t n, int32_t first)
+static __attribute__((noinline)) void scan_prepared_entropy(scan *job, const source *from, size_t n, int32_t first,
+                                                            float *high)
 {
     _Alignas(64) float buffer[LP_PREPARED];
-    scan_blocks(job, from, n, first, 1, EXACT_NEVER, 0, buffer);
+    scan_blocks(job, from, n, first, 1, EXACT_NEVER, 0, high, buffer);
+}
+
+LP_INLINE void scan_of_kind(scan *job, const source *from, size_t n, int32_t first, float *high)
+{
+    int entropy = (job->row->flags & ROW_ENTROPY) != 0;
+    if (from->plain) {
+        (entropy                        ? scan_sums_entropy
+         : job->top == NULL             ? scan_sums
+         : job->top->k >= LP_EXACT_LIST ? scan_sums_exact
+                                        : scan_sums_list)(job, from, n, first, high);
+    } else {
+        (entropy ? scan_prepared_entropy : scan_prepared)(job, from, n, first, high);
+    }
+}
+
+static __attribute__((noinline)) void scan_waiting(scan *job, const source *from, size_t n, int32_t first)
+{
+    _Alignas(64) float high[WAIT_BLOCKS * WAIT_LANES];
+    scan_of_kind(job, from, n, first, high);
+}
+
+static __attribute__((noinline)) void scan_each(scan *job, const source *from, size_t n, int32_t first)
+{
+    _Alignas(64) float high[WAIT_LANES];
+    scan_of_kind(job, from, n, first, high);
 }
 
 static void scan_row(scan *job, const source *from, size_t n, int32_t first)
 {
-    int entropy = (job->row->flags & ROW_ENTROPY) != 0;
-    if (from->plain) {
-        (entropy                                 ? scan_sums_entropy
-         : LP_MANY_REGISTERS && job->top != NULL ? scan_sums_list
-                                                 : scan_sums)(job, from, n, first);
-    } else {
-        (entropy ? scan_prepared_entropy : scan_prepared)(job, from, n, first);
-    }
+    (waiting_is_on(job->top, n) ? scan_waiting : scan_each)(job, from, n, first);
 }
 #endif

@@ -7,7 +7,7 @@
 #include "core/halves.h"
 #include "core/prepare.h"
 #include "core/sparse.h"
-#include "core/top.h"
+#include "core/waiting.h"
 
 LP_INLINE vu count_register(vu counts, const float *x, vf level, int not_below)
 {
@@ -86,6 +86,7 @@ typedef struct scan_state {
     bound max, limit, token;
     held_block held;
     candidates top;
+    waiting wait;          /* for the list */
     rank_counters counted; /* where a rank is asked for */
 #ifdef LP_HALVES
     raw_level raw; /* of the token, where logits are scaled as they are read */
@@ -137,7 +138,8 @@ LP_INLINE void scan_rank(scan *job, scan_state *st, const block_groups *g, const
 
 /* most blocks end here or in the first lines of the next function: nothing new in them */
 LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, const float *maxima,
-                         vf peak, raw_sum *raw, size_t offset, size_t n, int32_t first, const presence *there)
+                         vf peak, raw_sum *raw, size_t offset, size_t n, int32_t first, const presence *there,
+                         int waits)
 {
     const int known = maxima != NULL;
     if (level_reached(&st->max, job->row->max, peak, known)) {
@@ -147,7 +149,10 @@ LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const
     } else {
         block_wait(job->row, &st->held, raw);
     }
-    if (job->top != NULL) {
+    if (job->top != NULL && waits && st->wait.on) {
+        waiting_add(&st->wait, &st->top, offset, peak_reaches(peak, st->top.limit));
+    } else if (job->top != NULL) {
+        waiting_settle(&st->wait, &st->top);
         const int some = known ? peak_exceeds(peak, entry_bound(&st->top, first))
                                : level_reached(&st->limit, st->top.limit, peak, 0);
         if (some && !top_of_lanes(&st->top, g, sums, maxima, st->limit.e, first)) {
@@ -160,12 +165,16 @@ LP_INLINE void scan_open(scan *job, scan_state *st, const block_groups *g, const
     }
 }
 
-/* The same for a block whose maximum is known. Where there are no sums in the units of the fast path, its lanes' maxima are known. */
+/* The same for a block whose maximum is known. Where there are no sums in the units of the fast path, its lanes' maxima are known.
+ * `waits`: whether these lie where blocks wait. */
 LP_INLINE void scan_known(scan *job, scan_state *st, const block_groups *g, const group_sums *sums, const float *maxima,
-                          const raw_sum *raw, size_t offset, size_t n, int32_t first, const presence *there)
+                          const raw_sum *raw, size_t offset, size_t n, int32_t first, const presence *there, int waits)
 {
     block_hold(job->row, &st->held, offset, n, first, raw, maxima);
-    if (job->top != NULL && raw->m >= st->top.limit) {
+    if (job->top != NULL && waits && st->wait.on) {
+        waiting_add(&st->wait, &st->top, offset, raw->m >= st->top.limit);
+    } else if (job->top != NULL && raw->m >= st->top.limit) {
+        waiting_settle(&st->wait, &st->top);
         if (maxima == NULL) {
             bound_update(&st->limit, st->top.limit);
         }
@@ -189,6 +198,7 @@ static __attribute__((noinline)) void scan_picks(scan *job, scan_state *st, pick
     }
     block_hold(job->row, &st->held, offset, n, first, &raw, NULL);
     if (job->top != NULL && raw.m >= st->top.limit) {
+        waiting_settle(&st->wait, &st->top);
         const vf limit = v_set1(st->top.limit), absent = v_set1(-__builtin_inff());
         candidates_room(&st->top, p->n);
         for (size_t i = 0; i < p->n; i += LP_WIDTH) {
@@ -217,7 +227,7 @@ static void scan_wide(scan *job, scan_state *st, const block_groups *g, const ex
                       const float *lanes, size_t offset, size_t n, int32_t first)
 {
     if (extent_careful(job->row, all, g->at, g->count, raw, lanes)) {
-        scan_known(job, st, g, NULL, lanes, raw, offset, n, first, NULL);
+        scan_known(job, st, g, NULL, lanes, raw, offset, n, first, NULL, 0);
     }
 }
 
@@ -255,7 +265,7 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
         block_presence(&there, g, b->from);
     }
     if (!wide && (!picks_first || !there.sparse || there.count > PICKS / 2)) {
-        fast = block_absent(&there, g, b->from, picks_first, &raw, &sums, &peak, what);
+        fast = block_absent(&there, g, b->from, picks_first, &raw, &sums, waiting_high(&st->wait), &peak, what);
     }
     st->few = there.sparse && there.count <= FEW;
     st->none = there.sparse && there.count == 0;
@@ -264,9 +274,9 @@ LP_INLINE void scan_careful(scan *job, scan_state *st, const placed *b, const bl
         job->row->wide_hint = !there.sparse || there.count < n ? ROW_ABSENT : 0;
         if (entropy || b->lanes != NULL) {
             raw.m = entropy ? raw.m : b->max;
-            scan_known(job, st, g, &sums, b->lanes, &raw, offset, n, first, &there);
+            scan_known(job, st, g, &sums, b->lanes, &raw, offset, n, first, &there, 0);
         } else {
-            scan_open(job, st, g, &sums, NULL, peak, &raw, offset, n, first, &there);
+            scan_open(job, st, g, &sums, NULL, peak, &raw, offset, n, first, &there, 0);
         }
     } else if (there.sparse && there.count == 0) {
         job->row->wide_hint = ROW_ABSENT;
@@ -304,9 +314,9 @@ static __attribute__((noinline)) void scan_careful_entropy(scan *job, scan_state
     scan_careful(job, st, b, g, offset, n, first, 1);
 }
 
-/* When a block without an entropy is summed with its lanes' largest elements. These cost an operation a register, and registers: an
- * ISA that has them to spare does so for every list, all after a block in which sums of lanes promised much that was not there. */
-enum { EXACT_NEVER, EXACT_CROWDED, EXACT_ALWAYS };
+/* When a block without an entropy is summed with its lanes' largest elements, which cost an operation a register: for lists as long as an
+ * ISA says, or after a block in which sums of lanes promised much that was not there. Where there is no list nothing waits. */
+enum { NO_LIST, EXACT_NEVER, EXACT_CROWDED, EXACT_ALWAYS };
 
 LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t offset, size_t n, int32_t first,
                           int full_size, int entropy, int exactness)
@@ -315,26 +325,28 @@ LP_INLINE void scan_block(scan *job, scan_state *st, const placed *b, size_t off
     group_sums sums;
     raw_sum raw;
     const int exact = exactness == EXACT_ALWAYS || (exactness == EXACT_CROWDED && st->top.crowded > 0);
-    const float *known = b->lanes != NULL ? b->lanes : exact || entropy ? sums.high : NULL;
+    float *const high = waiting_high(&st->wait);
+    const float *known = b->lanes != NULL ? b->lanes : exact || entropy ? high : NULL;
+    const int waits = exactness != NO_LIST && full_size && b->lanes == NULL && (exact || entropy);
     vf peak = peak_none(entropy ? SUMS_ENTROPY : exact ? SUMS_HIGH : SUMS_ALONE);
     int fast = !job->row->wide_hint;
     block_cut(&g, b->x, n);
     if (fast) {
         if (entropy) {
-            fast = block_fast(&g, b->from, &raw, &sums, &peak, full_size, SUMS_ENTROPY);
+            fast = block_fast(&g, b->from, &raw, &sums, high, &peak, full_size, SUMS_ENTROPY);
         } else if (exact) {
-            fast = block_fast(&g, b->from, &raw, &sums, &peak, 1, SUMS_HIGH);
+            fast = block_fast(&g, b->from, &raw, &sums, high, &peak, 1, SUMS_HIGH);
             st->top.crowded--;
         } else {
-            fast = block_fast(&g, b->from, &raw, &sums, &peak, full_size, SUMS_ALONE);
+            fast = block_fast(&g, b->from, &raw, &sums, high, &peak, full_size, SUMS_ALONE);
         }
     }
     if (fast) {
         if (entropy || b->lanes != NULL) {
             raw.m = entropy ? raw.m : b->max;
-            scan_known(job, st, &g, &sums, known, &raw, offset, n, first, NULL);
+            scan_known(job, st, &g, &sums, known, &raw, offset, n, first, NULL, waits);
         } else {
-            scan_open(job, st, &g, &sums, known, peak, &raw, offset, n, first, NULL);
+            scan_open(job, st, &g, &sums, known, peak, &raw, offset, n, first, NULL, waits);
         }
     } else {
         (entropy ? scan_careful_entropy : scan_careful_sums)(job, st, b, &g, offset, n, first);

@@ -18,13 +18,14 @@ LP_INLINE int short_sums(short_row *r, const source *from, size_t n, int entropy
 {
     const origin here = {from->data, LP_LANES / 2 * sizeof(float)};
     group_sums sums;
+    _Alignas(64) float high[LP_GROUPS * LP_LANES];
     const int what = entropy ? SUMS_ENTROPY : SUMS_ALONE;
     vf peak = peak_none(what);
     if (n >= LP_LANES && floats_are_wide((const float *)(const void *)from->data)) {
         return 0;
     }
     block_cut(&r->groups, (const float *)(const void *)from->data, n);
-    const int fast = block_fast(&r->groups, here, &r->raw, &sums, &peak, 0, what);
+    const int fast = block_fast(&r->groups, here, &r->raw, &sums, high, &peak, 0, what);
     if (!entropy) {
         r->raw.m = block_max(&r->groups);
     }

@@ -201,7 +201,7 @@ LP_INLINE void group_none(lane_sums to, vf *peak, int entropy)
 /* block_fast of a block some of whose elements are -inf. What a group holds is found, unless it is known, just before its sums are
  * made: the row is read evenly, which one that comes from memory needs. */
 LP_INLINE int block_absent(presence *p, const block_groups *g, origin start, int known, raw_sum *raw, group_sums *sums,
-                           vf *peak, int what)
+                           float *high, vf *peak, int what)
 {
     const int entropy = what == SUMS_ENTROPY;
     vu bits = v_bits_zero();
@@ -210,7 +210,7 @@ LP_INLINE int block_absent(presence *p, const block_groups *g, origin start, int
     _Pragma("GCC unroll 1") for (int i = 0; i < g->count; i++)
     {
         const origin from = origin_ahead(start, (size_t)i * LP_GROUP);
-        const lane_sums to = sums_of_group(sums, i);
+        const lane_sums to = sums_of_group(sums, high, i);
         _Alignas(64) float second[LP_LANES];
         if (!known && p->sparse) {
             group_presence(p, g->at[i], from, i);
@@ -229,7 +229,7 @@ LP_INLINE int block_absent(presence *p, const block_groups *g, origin start, int
             group_fast(g->at[i], reading_f32(), from, to, magic, peak, &bits, what, 1, NULL);
         }
     }
-    return groups_add_up(sums, g->count, bits, peak_max(*peak, what), raw, 0, entropy, 0);
+    return groups_add_up(sums, high, g->count, bits, peak_max(*peak, what), raw, 0, entropy, 0);
 }
 
 /* Picks of a block: at most; so few that they are quicker than lanes of which most are empty. */

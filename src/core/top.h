@@ -674,34 +674,28 @@ LP_INLINE void count_lanes(const elements *e, const lane_words *w, size_t n, con
     }
 }
 
-/* The elements of n lanes that are above the bound, to x and id from the `end`-th on: one after another, and from the most-th on over
+/* The elements of the walk's next n lanes, up to LANES_MOST, that are above the bound, to x and id from the `end`-th on: one after another, and from the most-th on over
  * one another. What a lane has beside them is written as well, and overwritten. Returns how many there are then. */
 #ifdef LP_OWN_COMPRESS
 LP_INLINE size_t lanes_take(float *x, int32_t *id, size_t end, size_t most, const elements *e, const lane_words *w,
-                            size_t n, float above, int32_t first)
+                            lane_walk *walk, size_t n, float above, int32_t first)
 {
     const vf bound = v_set1(above);
-    lane_walk walk = walk_begin(w);
     for (size_t i = 0; i < n; i++) {
-        const size_t lane = lane_of_place(walk_next(&walk, w), e->r), at = end < most ? end : most;
-        const vf a = lane_load(e, lane, 0);
-        const uint32_t mask = v_mask_gt(a, bound) & ((1U << LP_SETS) - 1);
-        v_store_lane(x + at, v_compress(a, mask));
-        v_store_lane((float *)(void *)(id + at), v_compress(v_lane_ids(lane_id(first, lane)), mask));
-        end += (size_t)__builtin_popcount(mask);
+        const size_t lane = lane_of_place(walk_next(walk, w), e->r), at = end < most ? end : most;
+        end += v_lane_take(x + at, id + at, lane_load(e, lane, 0), bound, lane_id(first, lane));
     }
     return end;
 }
 #else
 LP_INLINE size_t lanes_take(float *x, int32_t *id, size_t end, size_t most, const elements *e, const lane_words *w,
-                            size_t n, float above, int32_t first)
+                            lane_walk *walk, size_t n, float above, int32_t first)
 {
     enum { AT_ONCE = 64 / LP_SETS };
     _Alignas(64) float value[(LANES_MOST + AT_ONCE) * LP_SETS]; /* the lanes' elements one after the other */
     int32_t lane_first[LANES_MOST];
-    lane_walk walk = walk_begin(w);
     for (size_t i = 0; i < n; i++) {
-        const size_t lane = lane_of_place(walk_next(&walk, w), e->r);
+        const size_t lane = lane_of_place(walk_next(walk, w), e->r);
         lane_first[i] = lane_id(first, lane);
         LP_UNROLL for (size_t j = 0; j < LP_SETS; j += LP_WIDTH)
         {
@@ -722,17 +716,32 @@ LP_INLINE size_t lanes_take(float *x, int32_t *id, size_t end, size_t most, cons
 }
 #endif
 
-/* What n lanes of a block have above the bound. Returns 0 where they are too many for that to be quicker than a pass over the block.
- * Which lanes these are, and which of their elements are candidates, cannot be predicted: branches that depend on it are taken once
- * for several lanes, or not at all. */
+/* What n lanes have above the bound. Which of their elements these are cannot be predicted: branches that depend on it are taken once
+ * for several lanes, or not at all. Returns how many. */
+LP_INLINE size_t candidates_of_lanes(candidates *c, const elements *e, const lane_words *w, size_t n, float above,
+                                     int32_t first)
+{
+    lane_walk walk = walk_begin(w);
+    size_t taken = 0;
+    while (n != 0) {
+        const size_t some = n < LANES_MOST ? n : LANES_MOST;
+        candidates_room(c, some * LP_SETS);
+        taken -= c->n;
+        c->n = lanes_take(c->x, c->id, c->n, SIZE_MAX, e, w, &walk, some, above, first);
+        taken += c->n;
+        n -= some;
+    }
+    return taken;
+}
+
+/* the same of a block's; returns 0 where they are too many for that to be quicker than a pass over the block */
 LP_INLINE int candidates_of_few(candidates *c, const elements *e, const lane_words *w, size_t n, float above,
                                 int32_t first)
 {
     if (n > LANES_MOST) {
         return 0;
     }
-    candidates_room(c, n * LP_SETS);
-    c->n = lanes_take(c->x, c->id, c->n, SIZE_MAX, e, w, n, above, first);
+    candidates_of_lanes(c, e, w, n, above, first);
     return 1;
 }
 
