@@ -47,10 +47,8 @@ static void far_set(unsigned isas)
         [FAR_FIRST] = LP_PREFETCH_FAR, [FAR_HALVES] = LP_PREFETCH_FAR, [FAR_LOOK] = LP_PREFETCH_FAR};
     static const size_t zen4[FAR_KINDS] = {
         [FAR_FIRST] = 11264, [FAR_REST] = 11264, [FAR_HALVES] = 4096, [FAR_PAIR] = 16384};
-    static const size_t zen5[FAR_KINDS] = {[FAR_FIRST] = LP_PREFETCH_FAR,
-                                           [FAR_REST] = LP_PREFETCH_FAR,
-                                           [FAR_HALVES] = LP_PREFETCH_FAR,
-                                           [FAR_PAIR] = LP_PREFETCH_FAR};
+    static const size_t zen5[FAR_KINDS] = {
+        [FAR_FIRST] = LP_PREFETCH_FAR, [FAR_REST] = LP_PREFETCH_FAR, [FAR_HALVES] = LP_PREFETCH_FAR};
     uint32_t a, b, c, d, vendor[3];
     if (!(isas >> (1 + LP_ISA_AVX512) & 1) || !__get_cpuid(0, &a, &b, &c, &d)) {
         return;
