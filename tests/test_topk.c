@@ -161,8 +161,11 @@ END_TEST
 static void fill_patchwork(float *x, size_t n, rng *r)
 {
     const float levels[] = {-150, 9, 9};
-    const uint32_t kinds[] = {rng_below(r, 10), rng_below(r, 10), rng_below(r, 10)}; /* few, so that they meet */
+    uint32_t kinds[3]; /* few, so that they meet */
     float rising = 7.5f;
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        kinds[i] = rng_below(r, 10);
+    }
     for (size_t i = 0; i < n; i += LP_BLOCK) {
         const uint32_t kind = kinds[rng_below(r, COUNT(kinds))];
         const float level = levels[rng_below(r, COUNT(levels))];

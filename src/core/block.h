@@ -117,9 +117,8 @@ LP_INLINE origin origin_none(const float *x)
 
 typedef struct group_sums {
     _Alignas(64) float s[LP_GROUPS * LP_LANES];
-    float
-        q[LP_GROUPS *
-          LP_LANES]; /* of e^x (c - x); c: the lane's largest element, or what stands for it where the lane is empty */
+    /* of e^x (c - x); c: the lane's largest element, or what stands for it where the lane is empty */
+    float q[LP_GROUPS * LP_LANES];
 } group_sums;
 
 /* the number of groups rounded up to a power of two, those that were not there with sums of 0 */

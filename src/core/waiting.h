@@ -109,14 +109,11 @@ static __attribute__((noinline)) void waiting_take(waiting *w, candidates *c)
             c->limit_id = -1;
         }
         count = waiting_reach(&words, w, n, above);
-        if (count.lanes > WAIT_LANES) {
-            waiting_take_many(w, c, n, above);
-            candidates_refresh(c);
-            return;
-        }
     }
-    if (w->row.r.dtype == DTYPE_F32 && !w->row.r.scaled) {
-        const elements plain = {NULL, w->row.x, reading_f32()};
+    if (count.lanes > WAIT_LANES) {
+        waiting_take_many(w, c, n, above);
+    } else if (w->row.r.dtype == DTYPE_F32 && !w->row.r.scaled) {
+        const elements plain = {NULL, w->row.x, reading_f32()}; /* constants, so that the loop converts nothing */
         candidates_of_lanes(c, &plain, &words, count.lanes, above, w->first);
     } else {
         candidates_of_lanes(c, &w->row, &words, count.lanes, above, w->first);
