@@ -109,21 +109,26 @@ uint64_t test_seed(void)
     return text ? strtoull(text, NULL, 0) : 20250301;
 }
 
-bool test_quick(void)
-{
-    const char *text = getenv("LP_TEST_QUICK");
-    return text && *text && strcmp(text, "0") != 0;
-}
-
-bool test_emulated(void)
+bool test_smallest(void)
 {
     const char *text = getenv("LP_TEST_QUICK");
     return text && strcmp(text, "2") == 0;
 }
 
+bool test_quick(void)
+{
+    const char *text = getenv("LP_TEST_QUICK");
+    return getenv("LP_TEST_EMULATED") || (text && *text && strcmp(text, "0") != 0);
+}
+
+size_t test_step(size_t quick)
+{
+    return test_smallest() ? 3 * quick : test_quick() ? quick : 1;
+}
+
 size_t test_few(size_t n)
 {
-    return test_emulated() ? n / 8 : n;
+    return test_smallest() ? n / 8 : n;
 }
 
 /* Asks in a child, so that the parent's first use of the library stays inside the tests (dispatch depends on

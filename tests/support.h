@@ -29,10 +29,13 @@ uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count); /* FNV-1a, 
 uint64_t hash_values(uint64_t hash, const void *values, size_t n, size_t size);
 #define HASH_START 0xcbf29ce484222325U
 
-uint64_t test_seed(void);  /* LP_TEST_SEED, or a fixed one */
-bool test_quick(void);     /* LP_TEST_QUICK: smaller grids, for emulators */
-bool test_emulated(void);  /* LP_TEST_QUICK=2: the smallest, where the CPU itself walks the others */
-size_t test_few(size_t n); /* of so many random cases of a quick run, those of an emulated one */
+uint64_t test_seed(void); /* LP_TEST_SEED, or a fixed one */
+/* LP_TEST_QUICK: smaller grids, and always where LP_TEST_EMULATED says that an emulator runs; 2: the smallest, where the
+ * same code walks the others elsewhere */
+bool test_quick(void);
+bool test_smallest(void);
+size_t test_step(size_t quick); /* through a grid: 1, or that of a quick run, or three times as much of a smallest */
+size_t test_few(size_t n);      /* of so many random cases of a quick run, those of a smallest one */
 
 /* ---- suites ------------------------------------------------------------------------------------------------------ */
 

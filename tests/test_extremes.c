@@ -94,7 +94,7 @@ static void check_far_rows(const form *f, size_t n)
 
 START_TEST(far_inputs)
 {
-    for (size_t f = 0; f < form_count; f += test_quick() ? 5 : 1) {
+    for (size_t f = 0; f < form_count; f += test_step(5)) {
         check_far_rows(&forms[f], 37);
         check_far_rows(&forms[f], LP_BLOCK + 5);
     }

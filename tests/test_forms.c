@@ -73,7 +73,7 @@ START_TEST(vocabulary)
     results got, want;
     results_init(&got, PLACE_HEAP);
     results_init(&want, PLACE_HEAP);
-    for (size_t f = 0; f < form_count; f += test_quick() ? 4 : 1) {
+    for (size_t f = 0; f < form_count; f += test_step(4)) {
         check_form(&forms[f], row_class_named("normal"), vocab_shapes[0], &got, &want);
     }
     results_free(&got);

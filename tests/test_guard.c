@@ -89,7 +89,7 @@ static void check_shape(size_t rows, size_t n, placement outputs)
 START_TEST(small_rows)
 {
     catch_faults();
-    for (size_t i = 0; i < small_shape_count; i += test_quick() ? 11 : 1) {
+    for (size_t i = 0; i < small_shape_count; i += test_step(11)) {
         check_shape(1, small_shapes[i], i % 2 ? PLACE_GUARD_START : PLACE_GUARD_END);
     }
 }
@@ -98,7 +98,7 @@ END_TEST
 START_TEST(rows_of_blocks)
 {
     catch_faults();
-    for (size_t i = 0; i < block_shape_count; i += test_quick() ? 8 : 1) {
+    for (size_t i = 0; i < block_shape_count; i += test_step(7)) {
         check_shape(1, block_shapes[i], i % 2 ? PLACE_GUARD_START : PLACE_GUARD_END);
     }
 }

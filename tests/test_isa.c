@@ -85,7 +85,7 @@ static void compare_shapes(const size_t *shape, size_t shapes, size_t places)
     for (size_t f = 0; f < form_count; f++) {
         for (size_t c = 0; c < row_class_count; c++) {
             /* Plain f32 meets every class in every shape; each other form meets a part, another one each. */
-            const size_t step = (f == 0 ? 1U : 17U) * (test_quick() ? 5U : 1U);
+            const size_t step = (f == 0 ? 1U : 17U) * test_step(5);
             for (size_t i = (c + f) % step; i < shapes; i += step) {
                 compare_row(&p, &row_classes[c], &forms[f], shape[i], i + c, places, 7);
             }
@@ -123,11 +123,11 @@ START_TEST(vocabularies)
 {
     pair p = pair_new();
     const size_t shapes = test_quick() ? 1 : vocab_shape_count;
-    for (size_t c = 0; c < row_class_count; c += test_quick() ? 6 : 1) {
+    for (size_t c = 0; c < row_class_count; c += test_step(6)) {
         /* Each class meets a large shape, each large shape a quarter of the classes. */
         compare_row(&p, &row_classes[c], &forms[0], vocab_shapes[c % shapes], c, 1, 1);
     }
-    for (size_t f = 1; f < form_count; f += test_quick() ? 4 : 1) {
+    for (size_t f = 1; f < form_count; f += test_step(4)) {
         compare_row(&p, &row_classes[f % row_class_finite], &forms[f], vocab_shapes[f % shapes], f, 1, 1);
     }
     pair_free(&p);
@@ -179,7 +179,7 @@ START_TEST(batches)
     const size_t shapes[] = {1, 7, 32, 63, LP_BLOCK - 1, LP_BLOCK, 2 * LP_BLOCK + 31};
     for (size_t f = 0; f < form_count; f++) {
         for (size_t c = 0; c < row_class_count; c++) {
-            const size_t step = (f == 0 ? 1U : 7U) * (test_quick() ? 3U : 1U);
+            const size_t step = (f == 0 ? 1U : 7U) * test_step(3);
             for (size_t i = (c + f) % step; i < COUNT(shapes); i += step) {
                 compare_batch(&p, c, &forms[f], shapes[i], shapes[i] + 1 + c % 40);
             }

@@ -71,10 +71,10 @@ static void check_row(const row_class *c, size_t n, size_t tokens)
 START_TEST(all_classes)
 {
     for (size_t c = 0; c < row_class_finite; c++) {
-        for (size_t i = 0; i < small_shape_count; i += test_quick() ? 9 : 1) {
+        for (size_t i = 0; i < small_shape_count; i += test_step(9)) {
             check_row(&row_classes[c], small_shapes[i], 3);
         }
-        for (size_t i = 0; i < block_shape_count; i += test_quick() ? 7 : 1) {
+        for (size_t i = 0; i < block_shape_count; i += test_step(7)) {
             check_row(&row_classes[c], block_shapes[i], 3);
         }
     }

@@ -75,7 +75,7 @@ START_TEST(every_lane)
 {
     results r;
     results_init(&r, PLACE_HEAP);
-    for (size_t n = 1; n <= 70; n += test_quick() ? 23 : 1) {
+    for (size_t n = 1; n <= 70; n += test_step(23)) {
         float *x = bell_row(n);
         for (size_t i = 0; i < n; i++) {
             check_position(&r, x, n, i);
@@ -94,7 +94,7 @@ START_TEST(every_place_of_a_block)
     for (size_t s = 0; s < COUNT(shapes); s++) {
         const size_t n = shapes[s];
         float *x = bell_row(n);
-        for (size_t i = 0; i < n; i += (n - i < 100 ? 1U : 13U) * (test_quick() ? 17U : 1U)) {
+        for (size_t i = 0; i < n; i += (n - i < 100 ? 1U : 13U) * test_step(17)) {
             check_position(&r, x, n, i);
         }
         free(x);

@@ -181,7 +181,7 @@ static void check_shapes(const size_t *shape, size_t shapes, size_t size)
 {
     for (size_t f = 0; f < form_count; f++) {
         for (size_t c = 0; c < row_class_count; c++) {
-            const size_t step = (f == 0 ? 3U : 11U) * (test_quick() ? 5U : 1U);
+            const size_t step = (f == 0 ? 3U : 11U) * test_step(5);
             for (size_t i = (c + f) % step; i < shapes; i += step) {
                 check_chunks(&row_classes[c], &forms[f], shape[i], size);
             }
@@ -218,7 +218,7 @@ START_TEST(vocabularies)
     static const size_t size[] = {4096, 64, 0, 262144};
     const size_t shapes = test_quick() ? 1 : vocab_shape_count;
     for (size_t i = 0; i < COUNT(size); i++) {
-        for (size_t c = 0; c < row_class_count; c += test_quick() ? 9 : 1) {
+        for (size_t c = 0; c < row_class_count; c += test_step(9)) {
             check_chunks(&row_classes[c], &forms[0], vocab_shapes[(c + i) % shapes], size[i]);
         }
         check_chunks(row_class_named("normal"), &forms[1 + i], vocab_shapes[i % shapes], size[i]);
@@ -411,7 +411,7 @@ START_TEST(shards_in_any_order)
 {
     static const size_t shape[] = {50, LP_BLOCK + 3, 5 * LP_BLOCK, 9 * LP_BLOCK + 77, 32000};
     for (size_t c = 0; c < row_class_count; c++) {
-        for (size_t i = 0; i < COUNT(shape); i += test_quick() ? 3 : 1) {
+        for (size_t i = 0; i < COUNT(shape); i += test_step(3)) {
             for (size_t shards = 2 + (c + i) % 3; shards <= 8; shards += 3) {
                 const form *f = &forms[(c + shards) % 3 == 0 ? (c * 5 + i) % form_count : 0];
                 ck_assert(check_shards(&row_classes[c], f, shape[i], shards, c + i));

@@ -74,7 +74,7 @@ static void check_row(const row_class *c, size_t n, const size_t *ks, size_t k_c
 START_TEST(small_rows)
 {
     for (size_t c = 0; c < row_class_finite; c++) {
-        for (size_t i = 0; i < small_shape_count; i += test_quick() ? 9 : 1) {
+        for (size_t i = 0; i < small_shape_count; i += test_step(9)) {
             const size_t n = small_shapes[i];
             const size_t ks[] = {0, 1, 2, 5, n - 1, n, n + 1, 2 * n + 40};
             check_row(&row_classes[c], n, ks, COUNT(ks));
@@ -86,7 +86,7 @@ END_TEST
 START_TEST(rows_of_blocks)
 {
     for (size_t c = 0; c < row_class_finite; c++) {
-        for (size_t i = 0; i < block_shape_count; i += test_quick() ? 7 : 1) {
+        for (size_t i = 0; i < block_shape_count; i += test_step(7)) {
             const size_t n = block_shapes[i];
             const size_t ks[] = {1, 3, 20, 100, LP_BLOCK - 1, LP_BLOCK + 1, n, n + 9};
             check_row(&row_classes[c], n, ks, COUNT(ks));
@@ -101,7 +101,7 @@ START_TEST(vocabularies)
     static const char *const names[] = {"normal",      "ascending", "descending",
                                         "ties_coarse", "all_equal", "masked_1_percent"};
     const size_t ks[] = {1, 20, 257, 5000};
-    for (size_t i = 0; i < COUNT(names); i += test_quick() ? 2 : 1) {
+    for (size_t i = 0; i < COUNT(names); i += test_step(2)) {
         check_row(row_class_named(names[i]), vocab_shapes[test_quick() ? 0 : 1], ks, test_quick() ? 2 : COUNT(ks));
     }
 }

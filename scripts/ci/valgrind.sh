@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Runs quick suites, the recorded fuzz inputs and the command under valgrind:  valgrind.sh BUILD-FOLDER
+# Runs the smallest suites, the recorded fuzz inputs and the command under valgrind:  valgrind.sh BUILD-FOLDER
 # Left out: AVX-512, which valgrind does not know; suites whose reference is long double, which it computes in double; and the
 # one that looks at stacks of threads that have ended. No suppressions.
 set -euo pipefail
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 . scripts/lib.sh
 
 build=$1
-export CK_FORK=no LP_TEST_QUICK=1
+export CK_FORK=no LP_TEST_QUICK=2
 have valgrind || { echo "valgrind is not installed"; exit 77; }
 read -ra check <<<"valgrind --quiet --error-exitcode=9 --leak-check=full"
 

@@ -6,7 +6,7 @@ import os
 import random
 import struct
 
-from support import (LOGITS, TOKENS, CommandTest, main, npy_floats, npy_header, run, story_logits, strict_json)
+from support import (LOGITS, TOKENS, CommandTest, each, main, npy_floats, npy_header, run, story_logits, strict_json)
 
 
 def bf16_bits(value):
@@ -105,7 +105,7 @@ class SixteenBit(CommandTest):
         print(f"seed {seed}")
         source = random.Random(seed)
         good = safetensors({"x": ("F32", [3, 2], bytes(24))})
-        for trial in range(200):
+        for trial in each(range(200)):
             damaged = bytearray(good)
             for _ in range(source.randint(1, 4)):
                 damaged[source.randrange(len(good) - 24)] = source.choice(b'\0\xff"{}[]:,0129e-' + bytes([source.randrange(256)]))

@@ -4,7 +4,7 @@ import os
 import random
 import struct
 
-from support import LOGITS, CommandTest, main, npy_floats, npy_header, npy_ints, npy_wrap, run
+from support import LOGITS, CommandTest, each, main, npy_floats, npy_header, npy_ints, npy_wrap, run
 
 DATA = struct.pack("<6f", 0, 1, 2, 3, 4, 5)
 
@@ -63,7 +63,7 @@ class Npy(CommandTest):
 
     def test_sizes(self):
         good = npy_header("<f4", (3, 2)) + DATA
-        for length in range(len(good)):
+        for length in each(range(len(good))):
             self.bad(good[:length], "expected")
         self.bad(good + b"x", "1 bytes too long")
         self.bad(npy_header("<f4", (4, 2)) + DATA, "truncated", "24", "32")
@@ -99,7 +99,7 @@ class Npy(CommandTest):
         print(f"seed {seed}")
         source = random.Random(seed)
         good = npy_header("<f4", (3, 2)) + DATA
-        for trial in range(300):
+        for trial in each(range(300)):
             damaged = bytearray(good)
             for _ in range(source.randint(1, 4)):
                 damaged[source.randrange(len(good) - len(DATA))] = source.choice(b"\0\xff'{}(),:0129L<f \\" + bytes([source.randrange(256)]))

@@ -8,7 +8,7 @@ import os
 import random
 from pathlib import Path
 
-from support import LOGITS, RESPONSES, TOKENS, CommandTest, main, run, run_on_terminal, strict_json
+from support import LOGITS, RESPONSES, TOKENS, CommandTest, each, main, run, run_on_terminal, strict_json
 
 
 def response(name):
@@ -263,7 +263,7 @@ class Hostile(ReadTest):
         good = Path(response("chat.json")).read_bytes()
         self.bad(b"", "empty")
         self.bad(b"  \n", "empty")
-        for cut in range(1, len(good) - 1, 97):
+        for cut in each(range(1, len(good) - 1, 97)):
             self.bad(good[:cut], "line")
         for data in (b"hello", b"1", b"null", b'"x"', b"\xff\xfe{", b"\0", b"<html>", b"data: {}", b"NaN"):
             self.bad(data, "not a JSON document")
@@ -332,7 +332,7 @@ class Hostile(ReadTest):
         source = random.Random(seed)
         for name in ("chat.json", "completions.json", "vllm.json", "together.json"):
             good = json.dumps(json.loads(Path(response(name)).read_text()), ensure_ascii=False).encode()
-            for trial in range(60):
+            for trial in each(range(60)):
                 damaged = bytearray(good)
                 for _ in range(source.randint(1, 3)):
                     damaged[source.randrange(len(good))] = source.choice(b'\0\xff"{}[]:,019-.eE\\n ' + bytes([source.randrange(256)]))
